@@ -1,0 +1,59 @@
+/** What a person reads goes to standard error; standard output carries data alone. */
+
+import { FormatError, HostError, PolicyError, VerifyError } from "#core/errors.ts";
+
+export function print(text: string): void {
+  process.stdout.write(text);
+}
+
+export function say(program: string, text: string): void {
+  process.stderr.write(`${program}: ${text}\n`);
+}
+
+/** `program: error: …` and, where the reader can do something, `program: hint: …`. */
+export function complain(program: string, error: unknown): void {
+  const known =
+    error instanceof FormatError ||
+    error instanceof VerifyError ||
+    error instanceof PolicyError ||
+    error instanceof HostError;
+  if (known) {
+    for (const line of error.message.split("\n")) say(program, `error: ${line}`);
+    if (error.hint !== undefined) say(program, `hint: ${error.hint}`);
+    return;
+  }
+  // Not one of ours: a defect or the system. The stack helps whoever reports it.
+  say(program, `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+}
+
+/** A progress line that rewrites itself; silent when standard error is not a terminal. */
+export class Progress {
+  readonly #label: string;
+  readonly #enabled = process.stderr.isTTY === true;
+  #lastDrawn = 0;
+  #shown = false;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  /** Shows `done` of `total`, at most ten times a second. */
+  update(done: number, total: number, note = ""): void {
+    if (!this.#enabled) return;
+    const now = performance.now();
+    if (done < total && now - this.#lastDrawn < 100) return;
+    this.#lastDrawn = now;
+    const width = 30;
+    const filled = total === 0 ? width : Math.round((done / total) * width);
+    process.stderr.write(
+      `\r\x1b[K${this.#label} [${"#".repeat(filled)}${" ".repeat(width - filled)}] ${done}/${total} ${note}`,
+    );
+    this.#shown = true;
+  }
+
+  /** Removes the line. */
+  finish(): void {
+    if (this.#shown) process.stderr.write("\r\x1b[K");
+    this.#shown = false;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The four kinds of failure that callers treat differently. The exit status follows from the class
+ * (`host/exit.ts`); tests assert class and code, never the prose.
+ */
+
+/** Bytes are not what they claim to be. */
+export type FormatCode =
+  | "ADDRESS"
+  | "AGE-HEADER"
+  | "AGE-STREAM"
+  | "CONFIG"
+  | "ENVELOPES"
+  | "KEY"
+  | "SEALED-MAIL"
+  | "SFTP"
+  | "TOO-LARGE";
+
+/** A proof fails: the bytes are well formed and still not to be believed. */
+export type VerifyCode = "AGE-MAC" | "AGE-PAYLOAD" | "DIGEST" | "HOST-KEY";
+
+/** The proof holds and the thing is not allowed. */
+export type PolicyCode = "KEY-MIX" | "KEY-TAG" | "NO-SEAL-KEY" | "NO-IDENTITY" | "USAGE";
+
+/** The machine failed; a retry may help. */
+export type HostCode = "AUTH" | "BUSY" | "DISK" | "EXEC" | "FILE" | "NETWORK" | "TIMEOUT";
+
+class CodedError<Code extends string> extends Error {
+  readonly code: Code;
+  /** What the reader can do next; printed on its own line. */
+  readonly hint: string | undefined;
+
+  constructor(code: Code, message: string, options: { cause?: unknown; hint?: string } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.name = new.target.name;
+  }
+}
+
+export class FormatError extends CodedError<FormatCode> {}
+export class VerifyError extends CodedError<VerifyCode> {}
+export class PolicyError extends CodedError<PolicyCode> {}
+export class HostError extends CodedError<HostCode> {}

@@ -1,0 +1,22 @@
+import { FormatError, HostError, PolicyError, VerifyError } from "#core/errors.ts";
+
+/** Exit statuses of `sysexits.h`. 75 means: try again, nothing is lost. */
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 64,
+  data: 65,
+  software: 70,
+  temporary: 75,
+  denied: 77,
+  config: 78,
+} as const;
+
+/** The exit status that belongs to an error. */
+export function exitStatusOf(error: unknown): number {
+  if (error instanceof FormatError) return error.code === "CONFIG" ? EXIT.config : EXIT.data;
+  if (error instanceof VerifyError) return EXIT.data;
+  if (error instanceof PolicyError) return error.code === "USAGE" ? EXIT.usage : EXIT.denied;
+  if (error instanceof HostError) return EXIT.temporary;
+  return EXIT.software;
+}

@@ -1,0 +1,71 @@
+/** The one place that makes files durable: either the old or the new content is on disk, never a mixture. */
+
+import { type FileHandle, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FormatError } from "#core/errors.ts";
+
+/** The calls that a durable write makes, so that tests can break each of them. */
+export interface DurableSystem {
+  open(path: string, flags: string, mode: number): Promise<Pick<FileHandle, "writeFile" | "sync" | "close">>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+}
+
+const system: DurableSystem = { open, rename, unlink };
+
+/** Makes the names inside a folder durable (fsync of the folder itself). */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * Replaces a file: open(temporary, O_EXCL), write, fsync, rename, fsync of the folder. After a crash at any point the
+ * old or the new content is there. A left-over temporary file of an earlier crash is named `.NAME.PID.tmp`.
+ * @param mode permission bits of the new file, before the umask
+ */
+export async function writeDurably(
+  path: string,
+  content: string | Uint8Array,
+  mode = 0o600,
+  calls: DurableSystem = system,
+): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    const file = await calls.open(temporary, "wx", mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await calls.rename(temporary, path);
+  } catch (error) {
+    await calls.unlink(temporary).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== "ENOENT")
+        throw new AggregateError([error, cause], `can't write "${path}" nor remove "${temporary}"`);
+    });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Reads a whole file that must not be larger than `maxBytes`.
+ * @throws FormatError TOO-LARGE
+ */
+export async function readBounded(path: string, maxBytes: number): Promise<Buffer> {
+  const { size } = await stat(path);
+  if (size > maxBytes)
+    throw new FormatError("TOO-LARGE", `"${path}" has ${size} bytes, at most ${maxBytes} are expected`);
+  return await readFile(path);
+}
+
+/** Makes a folder and its parents; an existing one is fine. */
+export async function makeFolder(path: string, mode = 0o755): Promise<void> {
+  await mkdir(path, { recursive: true, mode });
+}

@@ -1,0 +1,67 @@
+/** Bundles every program to one readable file in `dist/` and says which modules are inside. */
+
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Program name -> its main file. */
+export const programs: Readonly<Record<string, string>> = {
+  shoal: "src/client/main.ts",
+  shoalctl: "src/fleet/main.ts",
+  "shoal-front": "src/roles/in/front/main.ts",
+  "shoal-seal": "src/roles/in/seal/main.ts",
+  "shoal-courier": "src/roles/in/courier/main.ts",
+};
+
+export interface Bundle {
+  name: string;
+  /** Path of the built file. */
+  path: string;
+  /** The project's modules and the packages inside, sorted. */
+  modules: string[];
+}
+
+/** Builds one program; the same sources give the same bytes. */
+export async function bundle(name: string, outFolder = join(root, "dist")): Promise<Bundle> {
+  const main = programs[name];
+  if (main === undefined) throw new Error(`no program "${name}"`);
+  const path = join(outFolder, `${name}.mjs`);
+  const result = await build({
+    entryPoints: [join(root, main)],
+    absWorkingDir: root,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    write: false,
+    metafile: true,
+    outfile: path,
+    banner: {
+      js: '#!/usr/bin/env node\nimport { createRequire as shoalRequire } from "node:module";\nconst require = shoalRequire(import.meta.url);',
+    },
+    legalComments: "none",
+  });
+  const [output] = result.outputFiles;
+  if (output === undefined) throw new Error(`esbuild gave no file for "${name}"`);
+  await mkdir(outFolder, { recursive: true });
+  await writeFile(path, output.contents, { mode: 0o755 });
+  const modules = Object.keys(result.metafile.inputs)
+    .map((file) => relative(root, join(root, file)))
+    .map((file) => (file.startsWith("node_modules/") ? `package ${packageOf(file)}` : file));
+  return { name, path, modules: [...new Set(modules)].sort() };
+}
+
+function packageOf(file: string): string {
+  const parts = file.split("node_modules/").at(-1)?.split("/") ?? [];
+  return parts[0]?.startsWith("@") ? `${parts[0]}/${parts[1]}` : (parts[0] ?? basename(file));
+}
+
+if (import.meta.main) {
+  for (const name of Object.keys(programs)) {
+    const built = await bundle(name);
+    console.log(`${relative(root, built.path)}  ${built.modules.length} modules`);
+  }
+}

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Runs one of the project's programs on a machine that may have nothing but Node, npm and root:
+#   with-setup.sh packages FILE [ARG ...]   npm packages only (checks, builds)
+#   with-setup.sh machine FILE [ARG ...]    Debian packages too (cells: needs root)
+# Says what it does on standard error; a second run finds everything in place and is quick.
+set -eu
+cd "$(dirname "$0")/.."
+kind=$1
+file=$2
+shift 2
+
+lock_hash() { sha256sum package-lock.json | cut -d ' ' -f 1; }
+if [ "$(cat node_modules/.shoal-lock 2>/dev/null || true)" != "$(lock_hash)" ]; then
+  echo "set-up: npm ci (exact versions from package-lock.json)" >&2
+  npm ci --ignore-scripts --no-audit --no-fund >&2
+  lock_hash > node_modules/.shoal-lock
+fi
+
+if [ "$kind" = machine ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "set-up: error: cells need root on Linux; run this command as root" >&2
+    exit 77
+  fi
+  missing=
+  while read -r program package; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
+  done <<EOF
+mmdebstrap mmdebstrap
+runc runc
+nft nftables
+ip iproute2
+ssh openssh-client
+ssh-keygen openssh-client
+sftp openssh-client
+age age
+openssl openssl
+rsync rsync
+EOF
+  if [ -n "$missing" ]; then
+    echo "set-up: apt-get install$missing" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq >&2
+    # shellcheck disable=SC2086 # one word a package
+    apt-get install -y -qq --no-install-recommends $missing >&2
+  fi
+fi
+
+PATH="$PWD/node_modules/.bin:/usr/sbin:/sbin:$PATH"
+export PATH
+exec node "$file" "$@"
