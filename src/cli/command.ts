@@ -1,6 +1,6 @@
 /** A program is a table of verbs. Help is written by hand; options are parsed strictly by `node:util`. */
 
-import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { complain, print } from "./terminal.ts";
