@@ -1,0 +1,114 @@
+/**
+ * The curve of Ed25519 (RFC 8032 section 5.1), for judging and converting public keys only: plain BigInt, not constant
+ * time, so no secret may come near it.
+ */
+
+const P = 2n ** 255n - 19n;
+const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
+const SQRT_MINUS_1 = 19681161376707505956807079304988542015446066515923890162744021073123829784752n;
+
+/** Extended coordinates: x = X/Z, y = Y/Z, T = XY/Z. */
+interface Point {
+  x: bigint;
+  y: bigint;
+  z: bigint;
+  t: bigint;
+}
+
+const IDENTITY: Point = { x: 0n, y: 1n, z: 1n, t: 0n };
+
+function mod(value: bigint): bigint {
+  const rest = value % P;
+  return rest < 0n ? rest + P : rest;
+}
+
+function power(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  let square = mod(base);
+  for (let bits = exponent; bits > 0n; bits >>= 1n) {
+    if ((bits & 1n) === 1n) result = (result * square) % P;
+    square = (square * square) % P;
+  }
+  return result;
+}
+
+function inverse(value: bigint): bigint {
+  return power(value, P - 2n);
+}
+
+function add(a: Point, b: Point): Point {
+  const xx = a.x * b.x;
+  const yy = a.y * b.y;
+  const tt = mod(a.t * b.t) * D;
+  const zz = a.z * b.z;
+  const e = mod((a.x + a.y) * (b.x + b.y) - xx - yy);
+  const f = mod(zz - tt);
+  const g = mod(zz + tt);
+  const h = mod(yy + xx);
+  return { x: mod(e * f), y: mod(g * h), z: mod(f * g), t: mod(e * h) };
+}
+
+function multiply(point: Point, scalar: bigint): Point {
+  let result = IDENTITY;
+  let double = point;
+  for (let bits = scalar; bits > 0n; bits >>= 1n) {
+    if ((bits & 1n) === 1n) result = add(result, double);
+    double = add(double, double);
+  }
+  return result;
+}
+
+function isIdentity(point: Point): boolean {
+  return mod(point.x) === 0n && mod(point.y - point.z) === 0n;
+}
+
+function littleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`);
+}
+
+/** y and the sign of x from the 32 bytes, or why they are not the one encoding of a point. */
+function decode(bytes: Uint8Array): Point | "length" | "non-canonical" | "off-curve" {
+  if (bytes.length !== 32) return "length";
+  const encoded = littleEndian(bytes);
+  const sign = encoded >> 255n;
+  const y = encoded & (2n ** 255n - 1n);
+  if (y >= P) return "non-canonical";
+  const yy = (y * y) % P;
+  const u = mod(yy - 1n);
+  const v = mod(D * yy + 1n);
+  // RFC 8032 section 5.1.3: x = u v^3 (u v^7)^((p-5)/8), up to a square root of -1.
+  const v3 = (((v * v) % P) * v) % P;
+  let x = (((u * v3) % P) * power(u * v3 * v3 * v, (P - 5n) / 8n)) % P;
+  const check = (((v * x) % P) * x) % P;
+  if (check === mod(-u)) x = (x * SQRT_MINUS_1) % P;
+  else if (check !== u) return "off-curve";
+  if (x === 0n && sign === 1n) return "non-canonical";
+  if ((x & 1n) !== sign) x = mod(-x);
+  return { x, y, z: 1n, t: (x * y) % P };
+}
+
+/** What is wrong with 32 bytes as an Ed25519 public key. */
+export type PointFault = "length" | "non-canonical" | "off-curve" | "small-order" | "mixed-order";
+
+/**
+ * Judges an encoded point: null if it is the canonical encoding of a point of the prime-order group other than its
+ * identity. Small-order keys make signatures that fit every message; mixed-order ones mean different keys to different
+ * verifiers.
+ */
+export function faultOfPoint(bytes: Uint8Array): PointFault | null {
+  const point = decode(bytes);
+  if (typeof point === "string") return point;
+  if (isIdentity(multiply(point, 8n))) return "small-order";
+  return isIdentity(multiply(point, ORDER)) ? null : "mixed-order";
+}
+
+/**
+ * The u coordinate of the same point on Curve25519 (RFC 7748 section 4.1), 32 bytes little-endian: u = (1+y)/(1-y).
+ * Expects bytes that {@link faultOfPoint} found no fault in.
+ */
+export function montgomeryOf(bytes: Uint8Array): Buffer {
+  const y = littleEndian(bytes) & (2n ** 255n - 1n);
+  const u = mod((1n + y) * inverse(mod(1n - y)));
+  return Buffer.from(u.toString(16).padStart(64, "0"), "hex").reverse();
+}
