@@ -1,6 +1,6 @@
 /** The one place that makes files durable: either the old or the new content is on disk, never a mixture. */
 
-import { type FileHandle, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FormatError } from "#core/errors.ts";
 
@@ -68,4 +68,16 @@ export async function readBounded(path: string, maxBytes: number): Promise<Buffe
 /** Makes a folder and its parents; an existing one is fine. */
 export async function makeFolder(path: string, mode = 0o755): Promise<void> {
   await mkdir(path, { recursive: true, mode });
+}
+
+/** Whether there is anything at `path`; a link counts, whatever it points to. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
+      return false;
+    throw error;
+  }
 }

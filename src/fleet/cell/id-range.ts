@@ -3,8 +3,7 @@
  * A role keeps its range for ever, because kept data on disk is owned by it.
  */
 
-import { makeFolder, readBounded, writeDurably } from "#host/files.ts";
-import { exists } from "./image.ts";
+import { exists, makeFolder, readBounded, writeDurably } from "#host/files.ts";
 import { stateFolder } from "./places.ts";
 
 export interface IdRange {

@@ -4,11 +4,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { chmod, copyFile, lchown, link, lstat, readdir, readFile, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, lchown, link, lstat, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { HostError } from "#core/errors.ts";
 import { exec } from "#host/exec.ts";
-import { makeFolder, writeDurably } from "#host/files.ts";
+import { exists, makeFolder } from "#host/files.ts";
 import { debianPackages } from "./debian.ts";
 import type { IdRange } from "./id-range.ts";
 import { cacheFolder } from "./places.ts";
@@ -122,32 +121,4 @@ async function shiftOwners(folder: string, first: number): Promise<void> {
   }
   await lchown(folder, own.uid + first, own.gid + first);
   await chmod(folder, own.mode & 0o7777);
-}
-
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
-      return false;
-    throw error;
-  }
-}
-
-/** Reads a small text file that may not be there. */
-export async function readIfThere(path: string): Promise<string | undefined> {
-  return (await exists(path)) ? await readFile(path, "utf8") : undefined;
-}
-
-/** Writes a file whose folder may not be there. */
-export async function writeInto(folder: string, name: string, text: string): Promise<void> {
-  await makeFolder(folder, 0o700);
-  await writeDurably(join(folder, name), text, 0o600);
-}
-
-export function requireRoot(): void {
-  if (process.getuid?.() !== 0) {
-    throw new HostError("EXEC", "cells need root on Linux", { hint: "run the command as root" });
-  }
 }

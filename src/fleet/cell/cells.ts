@@ -1,0 +1,159 @@
+/** A whole network of cells: bring it up to what the plan says, take it down, tell how it is. */
+
+import { createHash } from "node:crypto";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HostError } from "#core/errors.ts";
+import type { MachineSpec } from "#fleet/machine.ts";
+import { tryExec } from "#host/exec.ts";
+import { exists, writeDurably } from "#host/files.ts";
+import { type ContentReader, cellStatus, execInCell, startCell, stopCell } from "./cell.ts";
+import { idRange } from "./id-range.ts";
+import { removeUnfinishedImages, roleImage } from "./image.ts";
+import { applyFirewall, ensureRouter, namespaces, removeRouter } from "./network.ts";
+import type { NetworkPlan } from "./network-plan.ts";
+import { cellPlaces, networkFolder, runcRoot } from "./places.ts";
+
+export interface UpOptions {
+  read: ContentReader;
+  /** Told what is going on. */
+  onProgress: (text: string) => void;
+  /** How long the services may take until they listen. */
+  readySeconds?: number;
+}
+
+/**
+ * Makes the running network what the plan says: machines whose data changed are replaced, others are left alone, foreign
+ * ones end. May be called again at any time, also after it was killed half way.
+ * @returns names of the machines that were started
+ */
+export async function cellsUp(plan: NetworkPlan, options: UpOptions): Promise<string[]> {
+  await removeUnfinishedImages();
+  const wanted = new Set(plan.machines.map(({ name }) => name));
+  for (const name of await cellNames(plan.name)) if (!wanted.has(name)) await stopCell(plan.name, name);
+
+  const images = new Map<string, Awaited<ReturnType<typeof roleImage>>>();
+  for (const { role, packages } of plan.machines) {
+    if (!images.has(role)) images.set(role, await roleImage(role, packages, await idRange(role), options.onProgress));
+  }
+  await ensureRouter(plan);
+  await applyFirewall(plan);
+  const started: string[] = [];
+  for (const machine of plan.machines) {
+    const image = images.get(machine.role);
+    if (image === undefined) throw new TypeError(`no image for role "${machine.role}"`);
+    const digest = await machineDigest(machine, image.root, options.read);
+    const state = join(cellPlaces(plan.name, machine.name).folder, "digest");
+    const running = (await cellStatus(plan.name, machine.name))?.status === "running";
+    if (running && (await exists(state)) && (await readFile(state, "utf8")) === digest) continue;
+    options.onProgress(`machine ${machine.name}`);
+    await startCell(plan, machine, image, options.read);
+    await writeDurably(state, digest);
+    started.push(machine.name);
+  }
+  await Promise.all(plan.machines.map((machine) => waitUntilReady(plan.name, machine, options.readySeconds ?? 60)));
+  return started;
+}
+
+/** Ends every machine of a network and removes its namespaces. Kept data, keys and images stay. */
+export async function cellsDown(network: string): Promise<void> {
+  for (const name of await cellNames(network)) await stopCell(network, name);
+  await removeRouter(network);
+  await rm(join(networkFolder(network), "cells"), { recursive: true, force: true });
+}
+
+/** Removes everything of a network, kept mail and keys included. */
+export async function destroyCells(network: string): Promise<void> {
+  await cellsDown(network);
+  await rm(networkFolder(network), { recursive: true, force: true });
+}
+
+/** Names of all machines of which anything is there: a folder, a container or a namespace. */
+async function cellNames(network: string): Promise<string[]> {
+  const prefix = `shoal-${network}-`;
+  const folder = join(networkFolder(network), "cells");
+  const names = new Set<string>((await exists(folder)) ? await readdir(folder) : []);
+  for (const name of await namespaces()) if (name.startsWith(prefix)) names.add(name.slice(prefix.length));
+  const list = await tryExec("runc", ["--root", runcRoot, "list", "--quiet"]);
+  for (const id of list.stdout.toString("utf8").split("\n"))
+    if (id.startsWith(prefix)) names.add(id.slice(prefix.length));
+  return [...names].sort();
+}
+
+async function machineDigest(machine: MachineSpec, image: string, read: ContentReader): Promise<string> {
+  const hash = createHash("sha256").update(image).update(JSON.stringify(machine));
+  for (const { content } of machine.files) if (!("text" in content)) hash.update(await read(content));
+  return hash.digest("hex");
+}
+
+async function waitUntilReady(network: string, machine: MachineSpec, seconds: number): Promise<void> {
+  const ports = machine.services.flatMap(({ listens }) => (listens === undefined ? [] : [listens]));
+  const deadline = performance.now() + seconds * 1000;
+  for (;;) {
+    const status = await cellStatus(network, machine.name);
+    if (status?.status !== "running")
+      throw new HostError("EXEC", `machine "${machine.name}" ended as soon as it had started`);
+    const open = await listeningPorts(status.pid);
+    const missing = ports.filter((port) => !open.has(port));
+    if (missing.length === 0) return;
+    if (performance.now() > deadline) {
+      const logs = await execInCell(network, machine.name, ["sh", "-c", "tail -n 5 /run/log/*/current"]);
+      throw new HostError(
+        "TIMEOUT",
+        `machine "${machine.name}" does not listen on port ${missing.join(", ")} after ${seconds} s`,
+        {
+          hint: `its last log lines:\n${logs.stdout.toString("utf8")}`,
+        },
+      );
+    }
+    await sleep(50);
+  }
+}
+
+/** Listening TCP ports of a process's network, from proc_net_tcp (state 0A). */
+async function listeningPorts(pid: number): Promise<Set<number>> {
+  const ports = new Set<number>();
+  for (const table of ["tcp", "tcp6"]) {
+    const path = `/proc/${pid}/net/${table}`;
+    if (!(await exists(path))) continue;
+    for (const line of (await readFile(path, "utf8")).split("\n").slice(1)) {
+      const [, local, , state] = line.trim().split(/\s+/);
+      if (state === "0A" && local !== undefined) ports.add(Number.parseInt(local.split(":")[1] ?? "", 16));
+    }
+  }
+  return ports;
+}
+
+export interface MachineStatus {
+  name: string;
+  role: string;
+  address: string;
+  state: string;
+  /** Service name -> what its supervisor says. */
+  services: Record<string, string>;
+  /** Memory of all processes of the machine (proportional set size). */
+  memoryBytes: number;
+}
+
+export async function machineStatus(network: string, machine: MachineSpec): Promise<MachineStatus> {
+  const { name, role, address } = machine;
+  const status = await cellStatus(network, name);
+  const services: Record<string, string> = {};
+  let memoryBytes = 0;
+  if (status?.status === "running") {
+    const { stdout } = await execInCell(network, name, [
+      "sh",
+      "-c",
+      "sv status /etc/service/*; cat /proc/[0-9]*/smaps_rollup 2>/dev/null | grep ^Pss:",
+    ]);
+    for (const line of stdout.toString("utf8").split("\n")) {
+      const service = /^(\w+): \/etc\/service\/([\w.-]+): (?:\(pid \d+\) )?(\d+)s/.exec(line);
+      if (service?.[1] !== undefined && service[2] !== undefined)
+        services[service[2]] = `${service[1]} ${service[3]} s`;
+      const pss = /^Pss:\s+(\d+) kB/.exec(line)?.[1];
+      if (pss !== undefined) memoryBytes += Number(pss) * 1024;
+    }
+  }
+  return { name, role, address, state: status?.status ?? "down", services, memoryBytes };
+}

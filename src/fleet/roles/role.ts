@@ -1,0 +1,88 @@
+/** A role: one machine with one job and no more power. What a machine of it needs is a pure function of the fleet. */
+
+import type { Fleet } from "#fleet/definition/definition.ts";
+import type { FileSpec, LinkSpec, MachineSpec } from "#fleet/machine.ts";
+
+export type RoleName = keyof Fleet["roles"];
+
+/** One machine of the fleet before it is rendered. */
+export interface MachineId {
+  /** `SITE-ROLE`, from the second on `SITE-ROLE-N`. */
+  name: string;
+  role: RoleName;
+  site: string;
+  /** 1-based. */
+  number: number;
+  hostname: string;
+  address: string;
+}
+
+/** Public halves of what bring-up made, and ids that must never change. */
+export interface FleetKeys {
+  /** Secret name (`host/MACHINE`, `link/FROM/TO`) -> public key line "type base64". */
+  publicKeys: ReadonlyMap<string, string>;
+  /** Account -> user id on `fetch`; never given to another account. */
+  userIds: ReadonlyMap<string, number>;
+}
+
+/** What a role sees when it is rendered for one machine. */
+export interface RoleView {
+  fleet: Fleet;
+  keys: FleetKeys;
+  machine: MachineId;
+  /** All machines of the machine's site. */
+  site: readonly MachineId[];
+}
+
+/** A private key or certificate that bring-up makes for a machine. */
+export interface SecretSpec {
+  name: string;
+  kind: "ssh-ed25519" | "tls";
+  /** Host name of a certificate. */
+  hostname: string;
+}
+
+export interface Role {
+  name: RoleName;
+  /** One line each for people: the trust table is printed from these. */
+  does: string;
+  whenTaken: string;
+  machine(view: RoleView): Omit<MachineSpec, "name" | "role" | "hostname" | "address">;
+  links(view: RoleView): LinkSpec[];
+  secrets(view: RoleView): SecretSpec[];
+}
+
+export function machinesOf(view: RoleView, role: RoleName): MachineId[] {
+  return view.site.filter((machine) => machine.role === role);
+}
+
+/** @throws TypeError when bring-up has not made the key: a defect, not bad input */
+export function publicKey(view: RoleView, secret: string): string {
+  const key = view.keys.publicKeys.get(secret);
+  if (key === undefined) throw new TypeError(`no public key for "${secret}"`);
+  return key;
+}
+
+export function text(path: string, content: string, mode = 0o644, owner = "root", group = owner): FileSpec {
+  return { path, mode, owner, group, content: { text: content } };
+}
+
+export function secret(path: string, name: string, owner: string): FileSpec {
+  return { path, mode: 0o400, owner, group: owner === "root" ? "root" : owner, content: { secret: name } };
+}
+
+/** Every machine: who the others are, and whom to ask for names. */
+export function commonFiles(view: RoleView): FileSpec[] {
+  const hosts = view.site.map(({ address, hostname, name }) => `${address} ${hostname} ${name}\n`).join("");
+  return [
+    text("/etc/hosts", `127.0.0.1 localhost\n${hosts}`),
+    text("/etc/resolv.conf", `nameserver ${view.fleet.resolver}\noptions timeout:2 attempts:2\n`),
+  ];
+}
+
+/** Lines of known_hosts(5) that pin the given machines, by name and address. */
+export function pinnedHosts(view: RoleView, machines: readonly MachineId[]): string {
+  return machines
+    .map(({ name, hostname, address }) => `${hostname},${address} ${publicKey(view, `host/${name}`)}\n`)
+    .join("");
+}
