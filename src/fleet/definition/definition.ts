@@ -1,0 +1,142 @@
+/**
+ * The fleet definition: one YAML file that says what a fleet is. Normative page: docs/formats/fleet.md.
+ * What is parsed here is right in itself; everything after takes a {@link Fleet} as given.
+ */
+
+import { type Account, readAccounts } from "./account.ts";
+import { type Limits, readLimits } from "./limits.ts";
+import { DefinitionError, Mistakes } from "./mistakes.ts";
+import { DOMAIN_EXPECTED, isDomain, NAMESPACE_NAME, SHORT_NAME, SHORT_NAME_EXPECTED } from "./names.ts";
+import { contains, isUnicast, type Network, parseAddress, parseNetwork } from "./network.ts";
+import { parseTree } from "./tree.ts";
+import { oneOf, Value } from "./value.ts";
+
+export type { Account, Limits, Network };
+export { DefinitionError };
+
+/** Where the world begins: this machine's own network, or a network namespace that exists already. */
+export type Uplink = { kind: "host" } | { kind: "netns"; name: string };
+
+export interface Fleet {
+  /** Names the namespaces. */
+  name: string;
+  domain: string;
+  network: Network;
+  /** IPv4 address of the DNS resolver that machines ask; outside the network. */
+  resolver: string;
+  uplink: Uplink;
+  /** In the order of the file, at least one. */
+  sites: string[];
+  /** The site that takes mail. */
+  live: string;
+  /** How many machines of each role a site has, 1 to 9. */
+  roles: { in: number; "spam-in": number; fetch: number };
+  /** How long `fetch` keeps sealed mail. */
+  retentionDays: number;
+  limits: Limits;
+  /** Sorted by name. */
+  accounts: Account[];
+}
+
+const MAX_MACHINES = 9;
+const MAX_SITES = 9;
+const MAX_RETENTION_DAYS = 365;
+
+/**
+ * Reads a fleet definition.
+ * @param fileName how messages name the file
+ * @throws DefinitionError (a FormatError CONFIG) with every mistake in the file; of text that is not YAML, only why not
+ */
+export function parseFleet(text: string, fileName: string): Fleet {
+  const mistakes = new Mistakes();
+  const tree = parseTree(text, mistakes);
+  const fleet = tree === null ? null : readFleet(new Value(tree, "", mistakes));
+  mistakes.throwIfAny(fileName, text);
+  if (fleet === null) throw new Error("a definition without mistakes gave no fleet");
+  return fleet;
+}
+
+function readFleet(file: Value): Fleet {
+  const fields = file.fields([
+    "fleet",
+    "domain",
+    "network",
+    "resolver",
+    "uplink",
+    "sites",
+    "live",
+    "roles",
+    "retention-days",
+    "limits",
+    "accounts",
+  ]);
+  const network = readNetwork(fields.network);
+  const sites = readSites(fields.sites);
+  const roles = readRoles(fields.roles);
+  const limits = readLimits(fields.limits);
+  return {
+    name: fields.fleet.text(SHORT_NAME, SHORT_NAME_EXPECTED),
+    domain: fields.domain.parsed((text) => (isDomain(text) ? text : null), DOMAIN_EXPECTED) ?? "",
+    network,
+    resolver: readResolver(fields.resolver, network),
+    uplink: readUplink(fields.uplink),
+    sites,
+    live: readLive(fields.live, sites),
+    roles,
+    retentionDays: fields["retention-days"].wholeNumber(1, MAX_RETENTION_DAYS, "days"),
+    limits,
+    accounts: readAccounts(fields.accounts, {
+      quotaBytes: limits.quotaBytes,
+      messageBytes: limits.messageBytes,
+      fetchMachines: roles.fetch,
+    }),
+  };
+}
+
+function readNetwork(network: Value): Network {
+  const expected = 'an IPv4 network from /16 to /20 with its first address, as in "10.83.0.0/16"';
+  return network.parsed(parseNetwork, expected) ?? { base: "", prefixLength: Number.NaN };
+}
+
+function readResolver(resolver: Value, network: Network): string {
+  const isOutside = (text: string): string | null => {
+    const address = parseAddress(text);
+    return address !== null && isUnicast(address) && !contains(network, address) ? text : null;
+  };
+  return resolver.parsed(isOutside, 'an IPv4 address outside the network, as in "10.84.0.53"') ?? "";
+}
+
+function readUplink(uplink: Value): Uplink {
+  const parse = (text: string): Uplink | null => {
+    if (text === "host") return { kind: "host" };
+    const name = text.startsWith("netns:") ? text.slice("netns:".length) : "";
+    return NAMESPACE_NAME.test(name) ? { kind: "netns", name } : null;
+  };
+  return uplink.parsed(parse, '"host" or "netns:NAME"') ?? { kind: "host" };
+}
+
+function readSites(sites: Value): string[] {
+  const expected = `a mapping with 1 to ${MAX_SITES} sites, as in "alpha: {}"`;
+  const entries = sites.named(
+    expected,
+    (name) => (SHORT_NAME.test(name) ? null : SHORT_NAME_EXPECTED),
+    (count) => count >= 1 && count <= MAX_SITES,
+  );
+  for (const { value } of entries) value.fields([]);
+  return entries.map(({ name }) => name);
+}
+
+function readLive(live: Value, sites: readonly string[]): string {
+  // Without any valid site the mistake is there and not here.
+  const expected = sites.length === 0 ? "the name of a site" : `${oneOf(sites)} (a site)`;
+  return live.parsed((text) => (sites.length === 0 || sites.includes(text) ? text : null), expected) ?? "";
+}
+
+function readRoles(roles: Value): Fleet["roles"] {
+  const fields = roles.fields(["in", "spam-in", "fetch"]);
+  return {
+    in: fields.in.wholeNumber(1, MAX_MACHINES, "machines"),
+    "spam-in": fields["spam-in"].wholeNumber(1, MAX_MACHINES, "machines"),
+    fetch: fields.fetch.wholeNumber(1, MAX_MACHINES, "machines"),
+  };
+}
