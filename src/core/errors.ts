@@ -13,13 +13,14 @@ export type FormatCode =
   | "KEY"
   | "SEALED-MAIL"
   | "SFTP"
+  | "SMTP"
   | "TOO-LARGE";
 
 /** A proof fails: the bytes are well formed and still not to be believed. */
-export type VerifyCode = "AGE-MAC" | "AGE-PAYLOAD" | "DIGEST" | "HOST-KEY";
+export type VerifyCode = "AGE-MAC" | "AGE-PAYLOAD" | "DIGEST" | "HOST-KEY" | "PASSPHRASE" | "HOST-KEY-UNKNOWN";
 
 /** The proof holds and the thing is not allowed. */
-export type PolicyCode = "KEY-MIX" | "KEY-TAG" | "NO-SEAL-KEY" | "NO-IDENTITY" | "USAGE";
+export type PolicyCode = "KEY-MIX" | "KEY-TAG" | "NO-SEAL-KEY" | "NO-IDENTITY" | "PASSPHRASE" | "USAGE";
 
 /** The machine failed; a retry may help. */
 export type HostCode = "AUTH" | "BUSY" | "DISK" | "EXEC" | "FILE" | "NETWORK" | "TIMEOUT";
@@ -29,7 +30,7 @@ class CodedError<Code extends string> extends Error {
   /** What the reader can do next; printed on its own line. */
   readonly hint: string | undefined;
 
-  constructor(code: Code, message: string, options: { cause?: unknown; hint?: string } = {}) {
+  constructor(code: Code, message: string, options: { cause?: unknown; hint?: string | undefined } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
