@@ -1,0 +1,495 @@
+/**
+ * SFTP version 3 over the system's `ssh`, every request pipelined: callers start as many operations as they like and
+ * each is a promise. Answers are matched by id and must be of the kind that was asked for.
+ */
+
+import { FormatError, HostError } from "#core/errors.ts";
+import {
+  encodeAttributes,
+  encodeRequest,
+  encodeWriteHead,
+  type NamedEntry,
+  OPEN,
+  PacketSplitter,
+  parseLimits,
+  parseReply,
+  REQUEST,
+  type Reply,
+  type RequestPart,
+  type SftpAttributes,
+  STATUS,
+} from "./sftp-packet.ts";
+import { classifySshEnd, type SshEnd, type SshOptions, type SshProcess, startSubsystem } from "./ssh.ts";
+
+export { OPEN, type SftpAttributes, STATUS } from "./sftp-packet.ts";
+
+export interface SftpLimits {
+  maxReadBytes: number;
+  maxWriteBytes: number;
+  /** Handles that may be open at once. */
+  maxOpenHandles: number;
+}
+
+export interface FolderEntry {
+  name: string;
+  /** Bytes; 0 when the server does not say. */
+  size: number;
+  mtimeSeconds: number;
+}
+
+/** What a server names an open file or folder by. */
+export interface SftpHandle {
+  readonly bytes: Buffer;
+}
+
+/** The server answered a request with a status other than OK. */
+export class SftpStatusError extends HostError {
+  /** See {@link STATUS}. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super("FILE", message);
+    this.status = status;
+  }
+}
+
+interface Pending {
+  what: string;
+  expected: Reply["kind"];
+  /** The most bytes that a DATA reply may bring. */
+  maxBytes: number;
+  resolve(reply: Reply): void;
+  reject(error: unknown): void;
+}
+
+/** What every version 3 server must take. */
+const SAFE_CHUNK_BYTES = 32_768;
+const READDIRS_IN_FLIGHT = 16;
+const MAX_ENTRIES = 1_000_000;
+const IDLE_SECONDS = 120;
+
+export class SftpConnection {
+  readonly #process: SshProcess;
+  readonly #target: SshOptions;
+  readonly #splitter = new PacketSplitter();
+  readonly #pending = new Map<number, Pending>();
+  readonly #idleTimer: NodeJS.Timeout;
+  /** Settles, and never rejects, when the subprocess is gone. */
+  readonly #gone: Promise<void>;
+  #outgoing: Uint8Array[] = [];
+  #flushPlanned = false;
+  #blocked = false;
+  #nextId = 1;
+  #established = false;
+  #ending = false;
+  #failure: Error | undefined;
+  #lastHeard = performance.now();
+  #versionReply: { resolve(): void; reject(error: unknown): void } | undefined;
+  #extensions: ReadonlyMap<string, string> = new Map();
+  /** What is safe until the server's own numbers are here. */
+  #chunks = { read: SAFE_CHUNK_BYTES, write: SAFE_CHUNK_BYTES };
+  #limits: Promise<SftpLimits> | undefined;
+
+  private constructor(target: SshOptions) {
+    this.#target = target;
+    this.#process = startSubsystem(target, "sftp");
+    const { stdin, stdout } = this.#process;
+    stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
+    stdout.on("end", () => {
+      // Without an answering side the subprocess has nothing left to do; give it time to say why.
+      setTimeout(() => this.#process.kill(), 3000).unref();
+    });
+    stdin.on("drain", () => {
+      this.#blocked = false;
+      this.#flush();
+    });
+    // A broken pipe means the subprocess ended: how it ended is what the callers are told.
+    stdin.on("error", () => this.#process.kill());
+    this.#gone = this.#process.ended.then(
+      (end) => this.#ended(end),
+      (error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))),
+    );
+    this.#idleTimer = setInterval(() => this.#checkIdle(), 5000);
+    this.#idleTimer.unref();
+  }
+
+  /**
+   * Logs in and agrees on version 3.
+   * @throws HostError AUTH, NETWORK, EXEC; VerifyError HOST-KEY, HOST-KEY-UNKNOWN; FormatError SFTP
+   */
+  static async open(target: SshOptions): Promise<SftpConnection> {
+    const connection = new SftpConnection(target);
+    await connection.#handshake();
+    return connection;
+  }
+
+  async #handshake(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#versionReply = { resolve, reject };
+      if (this.#failure !== undefined) reject(this.#failure);
+      this.#send([encodeRequest(REQUEST.init, 3, [])]);
+    });
+    // Asked at once and waited for only where it matters.
+    this.#limits = this.#askLimits();
+  }
+
+  async #askLimits(): Promise<SftpLimits> {
+    const safe = { maxReadBytes: SAFE_CHUNK_BYTES, maxWriteBytes: SAFE_CHUNK_BYTES, maxOpenHandles: 64 };
+    if (!this.#extensions.has("limits@openssh.com")) return safe;
+    try {
+      const reply = await this.#request(REQUEST.extended, ["limits@openssh.com"], "tell its limits", "extended");
+      if (reply.kind !== "extended") return safe;
+      const told = parseLimits(reply.body);
+      this.#chunks = { read: chunkBytes(told.maxRead), write: chunkBytes(told.maxWrite) };
+      return {
+        maxReadBytes: this.#chunks.read,
+        maxWriteBytes: this.#chunks.write,
+        maxOpenHandles: told.maxOpenHandles === 0 ? 64 : told.maxOpenHandles,
+      };
+    } catch (error) {
+      if (error instanceof SftpStatusError) return safe;
+      // Nobody may be waiting here yet; every other request tells its caller.
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      this.#process.kill();
+      return safe;
+    }
+  }
+
+  /** What the server can take at once. */
+  async limits(): Promise<SftpLimits> {
+    return await (this.#limits ?? this.#askLimits());
+  }
+
+  /** Whether the server offers an extension, such as `fsync@openssh.com`. */
+  has(extension: string): boolean {
+    return this.#extensions.has(extension);
+  }
+
+  /**
+   * The names in a folder without `.` and `..`, in the server's order, as they come in.
+   * @throws SftpStatusError, FormatError TOO-LARGE above a million names
+   */
+  async *entries(path: string): AsyncGenerator<FolderEntry[]> {
+    const handle = await this.#handleOf(REQUEST.opendir, [path], `open folder "${path}"`);
+    const inFlight: Promise<NamedEntry[] | { error: unknown } | undefined>[] = [];
+    let count = 0;
+    try {
+      for (;;) {
+        while (inFlight.length < READDIRS_IN_FLIGHT) inFlight.push(this.#readFolder(handle, path));
+        const batch = await inFlight.shift();
+        if (batch === undefined) return;
+        if ("error" in batch) throw batch.error;
+        count += batch.length;
+        if (count > MAX_ENTRIES) throw new FormatError("TOO-LARGE", `"${path}" has more than ${MAX_ENTRIES} names`);
+        const found = batch.filter(({ name }) => name !== "." && name !== "..");
+        yield found.map(({ name, attributes }) => ({
+          name,
+          size: attributes.size ?? 0,
+          mtimeSeconds: attributes.mtimeSeconds ?? 0,
+        }));
+      }
+    } finally {
+      if (this.#failure === undefined) await this.close(handle);
+    }
+  }
+
+  /** One READDIR: undefined at the end. Never rejects, because several are under way that nobody awaits yet. */
+  async #readFolder(handle: SftpHandle, path: string): Promise<NamedEntry[] | { error: unknown } | undefined> {
+    try {
+      const reply = await this.#request(REQUEST.readdir, [handle.bytes], `list "${path}"`, "name");
+      return reply.kind === "name" ? reply.entries : undefined;
+    } catch (error) {
+      if (error instanceof SftpStatusError && error.status === STATUS.eof) return undefined;
+      return { error };
+    }
+  }
+
+  /** All of {@link entries}. */
+  async list(path: string): Promise<FolderEntry[]> {
+    const all: FolderEntry[] = [];
+    for await (const batch of this.entries(path)) all.push(...batch);
+    return all;
+  }
+
+  /**
+   * A whole file. With `expectedSize` (from a listing) exactly that many bytes are asked for, one round trip after
+   * the open; a file that is shorter comes back shorter, a longer one cut.
+   * @throws SftpStatusError; FormatError TOO-LARGE when it has more than `maxBytes`
+   */
+  async readFile(path: string, maxBytes: number, expectedSize?: number): Promise<Buffer> {
+    if (expectedSize !== undefined) {
+      checkSize(path, expectedSize, maxBytes);
+      const content = await this.#readAtOnce(path, expectedSize);
+      if (content !== undefined) return content;
+    }
+    const handle = await this.open(path, OPEN.read);
+    try {
+      const size = expectedSize ?? (await this.#sizeOf(handle, path));
+      checkSize(path, size, maxBytes);
+      const step = this.#chunks.read;
+      const content = Buffer.allocUnsafeSlow(size);
+      const reads: Promise<number>[] = [];
+      for (let at = 0; at < size; at += step) {
+        reads.push(this.#readInto(handle, content, at, Math.min(at + step, size), path));
+      }
+      const ends = await Promise.all(reads);
+      const end = ends.find((to, index) => to < Math.min((index + 1) * step, size));
+      return end === undefined ? content : content.subarray(0, end);
+    } finally {
+      if (this.#failure === undefined) await this.close(handle);
+    }
+  }
+
+  /** One READ with the CLOSE right behind it; undefined when the file is too long for that or the answer too short. */
+  async #readAtOnce(path: string, size: number): Promise<Buffer | undefined> {
+    if (size === 0 || size > this.#chunks.read) return undefined;
+    const handle = await this.open(path, OPEN.read);
+    const read = this.#request(REQUEST.read, [handle.bytes, 0n, size], `read "${path}"`, "data", size);
+    const atEnd = (error: unknown): undefined => {
+      if (error instanceof SftpStatusError && error.status === STATUS.eof) return undefined;
+      throw error;
+    };
+    const [reply] = await Promise.all([read.catch(atEnd), this.close(handle)]);
+    // A copy: the reply is a view of a whole chunk of the stream, which it would keep in memory.
+    return reply?.kind === "data" && reply.data.length === size ? Buffer.from(reply.data) : undefined;
+  }
+
+  /** Fills `content` from `at` to `to`; gives where the file ended, `to` when it did not. */
+  async #readInto(handle: SftpHandle, content: Buffer, at: number, to: number, path: string): Promise<number> {
+    let from = at;
+    while (from < to) {
+      try {
+        const reply = await this.#request(
+          REQUEST.read,
+          [handle.bytes, BigInt(from), to - from],
+          `read "${path}"`,
+          "data",
+          to - from,
+        );
+        if (reply.kind !== "data" || reply.data.length === 0) return from;
+        content.set(reply.data, from);
+        from += reply.data.length;
+      } catch (error) {
+        if (error instanceof SftpStatusError && error.status === STATUS.eof) return from;
+        throw error;
+      }
+    }
+    return to;
+  }
+
+  async #sizeOf(handle: SftpHandle, path: string): Promise<number> {
+    const reply = await this.#request(REQUEST.fstat, [handle.bytes], `read "${path}"`, "attributes");
+    const size = reply.kind === "attributes" ? reply.attributes.size : undefined;
+    if (size === undefined) throw new FormatError("SFTP", `the server does not tell the size of "${path}"`);
+    return size;
+  }
+
+  /** Opens a file; `flags` are {@link OPEN} combined, `mode` the permission bits of a new file. */
+  async open(path: string, flags: number, attributes: { mode?: number } = {}): Promise<SftpHandle> {
+    return await this.#handleOf(REQUEST.open, [path, flags, encodeAttributes(attributes)], `open "${path}"`);
+  }
+
+  /**
+   * Writes `data` at `offset`, in as many pipelined requests as it needs. `data` must not change meanwhile. Requests
+   * leave in the order of the calls, so `fsync` and `close` may be called without waiting for it.
+   */
+  async write(handle: SftpHandle, offset: number, data: Uint8Array): Promise<void> {
+    const maxWriteBytes = this.#chunks.write;
+    const writes: Promise<void>[] = [];
+    for (let at = 0; at < data.length; at += maxWriteBytes) {
+      const part = data.subarray(at, at + maxWriteBytes);
+      const id = this.#newId();
+      const packet = [encodeWriteHead(id, handle.bytes, offset + at, part.length), part];
+      writes.push(this.#expect(id, packet, "write", "status").then(() => undefined));
+    }
+    await Promise.all(writes);
+  }
+
+  /** Makes what was written durable on the server (`fsync@openssh.com`). */
+  async fsync(handle: SftpHandle): Promise<void> {
+    await this.#request(REQUEST.extended, ["fsync@openssh.com", handle.bytes], "fsync", "status");
+  }
+
+  async close(handle: SftpHandle): Promise<void> {
+    await this.#request(REQUEST.close, [handle.bytes], "close a file", "status");
+  }
+
+  /** A second name for a file (`hardlink@openssh.com`); fails when `to` exists. */
+  async hardlink(from: string, to: string): Promise<void> {
+    const what = `link "${from}" to "${to}"`;
+    await this.#request(REQUEST.extended, ["hardlink@openssh.com", from, to], what, "status");
+  }
+
+  /** Attributes of a name; a symbolic link is not followed. */
+  async lstat(path: string): Promise<SftpAttributes> {
+    const reply = await this.#request(REQUEST.lstat, [path], `look at "${path}"`, "attributes");
+    return reply.kind === "attributes" ? reply.attributes : {};
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#request(REQUEST.remove, [path], `remove "${path}"`, "status");
+  }
+
+  async mkdir(path: string, mode = 0o755): Promise<void> {
+    await this.#request(REQUEST.mkdir, [path, encodeAttributes({ mode })], `make folder "${path}"`, "status");
+  }
+
+  /** Says goodbye and waits until the subprocess is gone; requests still under way fail. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    this.#process.stdin.end();
+    const timer = setTimeout(() => this.#process.kill(), 5000);
+    await this.#gone;
+    clearTimeout(timer);
+  }
+
+  /** Ends the subprocess at once. */
+  kill(): void {
+    this.#ending = true;
+    this.#process.kill();
+  }
+
+  async #handleOf(type: number, parts: RequestPart[], what: string): Promise<SftpHandle> {
+    const reply = await this.#request(type, parts, what, "handle");
+    if (reply.kind !== "handle") throw new FormatError("SFTP", `the server gave no handle to ${what}`);
+    // A copy: the reply is a view of a whole chunk of the stream.
+    return { bytes: Buffer.from(reply.handle) };
+  }
+
+  #newId(): number {
+    do this.#nextId = (this.#nextId + 1) >>> 0;
+    while (this.#pending.has(this.#nextId));
+    return this.#nextId;
+  }
+
+  #request(type: number, parts: RequestPart[], what: string, expected: Reply["kind"], maxBytes = 0): Promise<Reply> {
+    const id = this.#newId();
+    return this.#expect(id, [encodeRequest(type, id, parts)], what, expected, maxBytes);
+  }
+
+  /** A status other than OK rejects; OK resolves only where a status is what was asked for. */
+  #expect(id: number, packet: Uint8Array[], what: string, expected: Reply["kind"], maxBytes = 0): Promise<Reply> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { what, expected, maxBytes, resolve, reject });
+      if (this.#pending.size === 1) this.#lastHeard = performance.now();
+      this.#send(packet);
+    });
+  }
+
+  #send(packet: Uint8Array[]): void {
+    this.#outgoing.push(...packet);
+    if (this.#flushPlanned) return;
+    this.#flushPlanned = true;
+    // All requests of one turn leave in one write.
+    process.nextTick(() => {
+      this.#flushPlanned = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const { stdin } = this.#process;
+    if (this.#blocked || this.#outgoing.length === 0 || !stdin.writable) return;
+    const parts = this.#outgoing;
+    this.#outgoing = [];
+    let room = true;
+    let sent = 0;
+    stdin.cork();
+    while (room && sent < parts.length) {
+      const part = parts[sent];
+      sent += 1;
+      if (part !== undefined) room = stdin.write(part);
+    }
+    stdin.uncork();
+    if (sent < parts.length) this.#outgoing = parts.slice(sent);
+    this.#blocked = stdin.writableNeedDrain;
+    if (!this.#blocked && this.#outgoing.length > 0) this.#flush();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#failure !== undefined) return;
+    this.#lastHeard = performance.now();
+    try {
+      for (const packet of this.#splitter.push(chunk)) this.#dispatch(parseReply(packet));
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      this.#process.kill();
+    }
+  }
+
+  #dispatch(reply: Reply): void {
+    if (reply.kind === "version") {
+      if (this.#established) throw new FormatError("SFTP", "the server sent its version twice");
+      if (reply.version !== 3) {
+        throw new FormatError("SFTP", `the server speaks version ${reply.version} of SFTP, expected 3`);
+      }
+      this.#established = true;
+      this.#extensions = reply.extensions;
+      this.#versionReply?.resolve();
+      return;
+    }
+    const pending = this.#established ? this.#pending.get(reply.id) : undefined;
+    if (pending === undefined) throw new FormatError("SFTP", `the server answered request ${reply.id}, never sent`);
+    if (reply.kind !== "status" && reply.kind !== pending.expected) {
+      throw new FormatError("SFTP", `the server sent ${reply.kind} when asked to ${pending.what}`);
+    }
+    if (reply.kind === "data" && reply.data.length > pending.maxBytes) {
+      throw new FormatError("SFTP", `the server sent more bytes than asked for to ${pending.what}`);
+    }
+    if (reply.kind === "status" && reply.status === STATUS.ok && pending.expected !== "status") {
+      throw new FormatError("SFTP", `the server sent no answer to ${pending.what}`);
+    }
+    this.#pending.delete(reply.id);
+    if (reply.kind !== "status" || reply.status === STATUS.ok) pending.resolve(reply);
+    else pending.reject(new SftpStatusError(reply.status, `can't ${pending.what}: ${statusText(reply)}`));
+  }
+
+  #ended(end: SshEnd): void {
+    if (this.#ending && end.status === 0) this.#fail(new HostError("NETWORK", "the connection was closed"));
+    else this.#fail(classifySshEnd(this.#target, end, this.#established));
+  }
+
+  /** The first failure counts: every request, under way or later, gets it. */
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    clearInterval(this.#idleTimer);
+    this.#outgoing = [];
+    this.#versionReply?.reject(error);
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+
+  #checkIdle(): void {
+    if (this.#pending.size === 0 || performance.now() - this.#lastHeard < IDLE_SECONDS * 1000) return;
+    const hint = "try again; nothing is lost";
+    this.#fail(new HostError("TIMEOUT", `"${this.#target.host}" did not answer for ${IDLE_SECONDS} s`, { hint }));
+    this.#process.kill();
+  }
+}
+
+/** A read or write size that both sides take; OpenSSH says 261120, others may say 0 for "no number". */
+function chunkBytes(told: number): number {
+  return told === 0 ? SAFE_CHUNK_BYTES : Math.min(Math.max(told, 1024), 255 * 1024);
+}
+
+function checkSize(path: string, size: number, maxBytes: number): void {
+  if (size > maxBytes) {
+    throw new FormatError("TOO-LARGE", `"${path}" has ${size} bytes, at most ${maxBytes} are expected`);
+  }
+}
+
+const STATUS_TEXT: Record<number, string> = {
+  [STATUS.eof]: "end of file",
+  [STATUS.noSuchFile]: "there is no such file",
+  [STATUS.permissionDenied]: "not permitted",
+  [STATUS.failure]: "the server says failure",
+  [STATUS.badMessage]: "the server did not understand",
+  [STATUS.unsupported]: "the server can't do this",
+};
+
+/** Our own words: the server's could be anything. */
+function statusText(reply: { status: number }): string {
+  return STATUS_TEXT[reply.status] ?? `status ${reply.status}`;
+}
