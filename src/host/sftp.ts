@@ -3,25 +3,22 @@
  * each is a promise. Answers are matched by id and must be of the kind that was asked for.
  */
 
-import { FormatError, HostError } from "#core/errors.ts";
+import { FormatError } from "#core/errors.ts";
+import { SftpChannel, SftpStatusError } from "./sftp-channel.ts";
 import {
   encodeAttributes,
-  encodeRequest,
   encodeWriteHead,
   type NamedEntry,
   OPEN,
-  PacketSplitter,
   parseLimits,
-  parseReply,
   REQUEST,
-  type Reply,
   type RequestPart,
   type SftpAttributes,
   STATUS,
 } from "./sftp-packet.ts";
-import { classifySshEnd, type SshEnd, type SshOptions, type SshProcess, startSubsystem } from "./ssh.ts";
+import type { SshOptions } from "./ssh.ts";
 
-export { OPEN, type SftpAttributes, STATUS } from "./sftp-packet.ts";
+export { OPEN, type SftpAttributes, SftpStatusError, STATUS };
 
 export interface SftpLimits {
   maxReadBytes: number;
@@ -42,75 +39,23 @@ export interface SftpHandle {
   readonly bytes: Buffer;
 }
 
-/** The server answered a request with a status other than OK. */
-export class SftpStatusError extends HostError {
-  /** See {@link STATUS}. */
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super("FILE", message);
-    this.status = status;
-  }
-}
-
-interface Pending {
-  what: string;
-  expected: Reply["kind"];
-  /** The most bytes that a DATA reply may bring. */
-  maxBytes: number;
-  resolve(reply: Reply): void;
-  reject(error: unknown): void;
-}
-
 /** What every version 3 server must take. */
 const SAFE_CHUNK_BYTES = 32_768;
 const READDIRS_IN_FLIGHT = 16;
 const MAX_ENTRIES = 1_000_000;
-const IDLE_SECONDS = 120;
 
 export class SftpConnection {
-  readonly #process: SshProcess;
-  readonly #target: SshOptions;
-  readonly #splitter = new PacketSplitter();
-  readonly #pending = new Map<number, Pending>();
-  readonly #idleTimer: NodeJS.Timeout;
-  /** Settles, and never rejects, when the subprocess is gone. */
-  readonly #gone: Promise<void>;
-  #outgoing: Uint8Array[] = [];
-  #flushPlanned = false;
-  #blocked = false;
-  #nextId = 1;
-  #established = false;
-  #ending = false;
-  #failure: Error | undefined;
-  #lastHeard = performance.now();
-  #versionReply: { resolve(): void; reject(error: unknown): void } | undefined;
-  #extensions: ReadonlyMap<string, string> = new Map();
+  readonly #channel: SftpChannel;
+  readonly #extensions: ReadonlyMap<string, string>;
   /** What is safe until the server's own numbers are here. */
   #chunks = { read: SAFE_CHUNK_BYTES, write: SAFE_CHUNK_BYTES };
-  #limits: Promise<SftpLimits> | undefined;
+  readonly #limits: Promise<SftpLimits>;
 
-  private constructor(target: SshOptions) {
-    this.#target = target;
-    this.#process = startSubsystem(target, "sftp");
-    const { stdin, stdout } = this.#process;
-    stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
-    stdout.on("end", () => {
-      // Without an answering side the subprocess has nothing left to do; give it time to say why.
-      setTimeout(() => this.#process.kill(), 3000).unref();
-    });
-    stdin.on("drain", () => {
-      this.#blocked = false;
-      this.#flush();
-    });
-    // A broken pipe means the subprocess ended: how it ended is what the callers are told.
-    stdin.on("error", () => this.#process.kill());
-    this.#gone = this.#process.ended.then(
-      (end) => this.#ended(end),
-      (error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))),
-    );
-    this.#idleTimer = setInterval(() => this.#checkIdle(), 5000);
-    this.#idleTimer.unref();
+  private constructor(channel: SftpChannel, extensions: ReadonlyMap<string, string>) {
+    this.#channel = channel;
+    this.#extensions = extensions;
+    // Asked at once and waited for only where it matters.
+    this.#limits = this.#askLimits();
   }
 
   /**
@@ -118,26 +63,20 @@ export class SftpConnection {
    * @throws HostError AUTH, NETWORK, EXEC; VerifyError HOST-KEY, HOST-KEY-UNKNOWN; FormatError SFTP
    */
   static async open(target: SshOptions): Promise<SftpConnection> {
-    const connection = new SftpConnection(target);
-    await connection.#handshake();
-    return connection;
-  }
-
-  async #handshake(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#versionReply = { resolve, reject };
-      if (this.#failure !== undefined) reject(this.#failure);
-      this.#send([encodeRequest(REQUEST.init, 3, [])]);
-    });
-    // Asked at once and waited for only where it matters.
-    this.#limits = this.#askLimits();
+    const channel = new SftpChannel(target);
+    return new SftpConnection(channel, await channel.handshake());
   }
 
   async #askLimits(): Promise<SftpLimits> {
     const safe = { maxReadBytes: SAFE_CHUNK_BYTES, maxWriteBytes: SAFE_CHUNK_BYTES, maxOpenHandles: 64 };
     if (!this.#extensions.has("limits@openssh.com")) return safe;
     try {
-      const reply = await this.#request(REQUEST.extended, ["limits@openssh.com"], "tell its limits", "extended");
+      const reply = await this.#channel.request(
+        REQUEST.extended,
+        ["limits@openssh.com"],
+        "tell its limits",
+        "extended",
+      );
       if (reply.kind !== "extended") return safe;
       const told = parseLimits(reply.body);
       this.#chunks = { read: chunkBytes(told.maxRead), write: chunkBytes(told.maxWrite) };
@@ -149,15 +88,14 @@ export class SftpConnection {
     } catch (error) {
       if (error instanceof SftpStatusError) return safe;
       // Nobody may be waiting here yet; every other request tells its caller.
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
-      this.#process.kill();
+      this.#channel.fail(error instanceof Error ? error : new Error(String(error)));
       return safe;
     }
   }
 
   /** What the server can take at once. */
   async limits(): Promise<SftpLimits> {
-    return await (this.#limits ?? this.#askLimits());
+    return await this.#limits;
   }
 
   /** Whether the server offers an extension, such as `fsync@openssh.com`. */
@@ -189,14 +127,14 @@ export class SftpConnection {
         }));
       }
     } finally {
-      if (this.#failure === undefined) await this.close(handle);
+      if (!this.#channel.failed) await this.close(handle);
     }
   }
 
   /** One READDIR: undefined at the end. Never rejects, because several are under way that nobody awaits yet. */
   async #readFolder(handle: SftpHandle, path: string): Promise<NamedEntry[] | { error: unknown } | undefined> {
     try {
-      const reply = await this.#request(REQUEST.readdir, [handle.bytes], `list "${path}"`, "name");
+      const reply = await this.#channel.request(REQUEST.readdir, [handle.bytes], `list "${path}"`, "name");
       return reply.kind === "name" ? reply.entries : undefined;
     } catch (error) {
       if (error instanceof SftpStatusError && error.status === STATUS.eof) return undefined;
@@ -236,7 +174,7 @@ export class SftpConnection {
       const end = ends.find((to, index) => to < Math.min((index + 1) * step, size));
       return end === undefined ? content : content.subarray(0, end);
     } finally {
-      if (this.#failure === undefined) await this.close(handle);
+      if (!this.#channel.failed) await this.close(handle);
     }
   }
 
@@ -244,7 +182,7 @@ export class SftpConnection {
   async #readAtOnce(path: string, size: number): Promise<Buffer | undefined> {
     if (size === 0 || size > this.#chunks.read) return undefined;
     const handle = await this.open(path, OPEN.read);
-    const read = this.#request(REQUEST.read, [handle.bytes, 0n, size], `read "${path}"`, "data", size);
+    const read = this.#channel.request(REQUEST.read, [handle.bytes, 0n, size], `read "${path}"`, "data", size);
     const atEnd = (error: unknown): undefined => {
       if (error instanceof SftpStatusError && error.status === STATUS.eof) return undefined;
       throw error;
@@ -259,7 +197,7 @@ export class SftpConnection {
     let from = at;
     while (from < to) {
       try {
-        const reply = await this.#request(
+        const reply = await this.#channel.request(
           REQUEST.read,
           [handle.bytes, BigInt(from), to - from],
           `read "${path}"`,
@@ -278,7 +216,7 @@ export class SftpConnection {
   }
 
   async #sizeOf(handle: SftpHandle, path: string): Promise<number> {
-    const reply = await this.#request(REQUEST.fstat, [handle.bytes], `read "${path}"`, "attributes");
+    const reply = await this.#channel.request(REQUEST.fstat, [handle.bytes], `read "${path}"`, "attributes");
     const size = reply.kind === "attributes" ? reply.attributes.size : undefined;
     if (size === undefined) throw new FormatError("SFTP", `the server does not tell the size of "${path}"`);
     return size;
@@ -298,174 +236,57 @@ export class SftpConnection {
     const writes: Promise<void>[] = [];
     for (let at = 0; at < data.length; at += maxWriteBytes) {
       const part = data.subarray(at, at + maxWriteBytes);
-      const id = this.#newId();
+      const id = this.#channel.newId();
       const packet = [encodeWriteHead(id, handle.bytes, offset + at, part.length), part];
-      writes.push(this.#expect(id, packet, "write", "status").then(() => undefined));
+      writes.push(this.#channel.expect(id, packet, "write", "status").then(() => undefined));
     }
     await Promise.all(writes);
   }
 
   /** Makes what was written durable on the server (`fsync@openssh.com`). */
   async fsync(handle: SftpHandle): Promise<void> {
-    await this.#request(REQUEST.extended, ["fsync@openssh.com", handle.bytes], "fsync", "status");
+    await this.#channel.request(REQUEST.extended, ["fsync@openssh.com", handle.bytes], "fsync", "status");
   }
 
   async close(handle: SftpHandle): Promise<void> {
-    await this.#request(REQUEST.close, [handle.bytes], "close a file", "status");
+    await this.#channel.request(REQUEST.close, [handle.bytes], "close a file", "status");
   }
 
   /** A second name for a file (`hardlink@openssh.com`); fails when `to` exists. */
   async hardlink(from: string, to: string): Promise<void> {
     const what = `link "${from}" to "${to}"`;
-    await this.#request(REQUEST.extended, ["hardlink@openssh.com", from, to], what, "status");
+    await this.#channel.request(REQUEST.extended, ["hardlink@openssh.com", from, to], what, "status");
   }
 
   /** Attributes of a name; a symbolic link is not followed. */
   async lstat(path: string): Promise<SftpAttributes> {
-    const reply = await this.#request(REQUEST.lstat, [path], `look at "${path}"`, "attributes");
+    const reply = await this.#channel.request(REQUEST.lstat, [path], `look at "${path}"`, "attributes");
     return reply.kind === "attributes" ? reply.attributes : {};
   }
 
   async remove(path: string): Promise<void> {
-    await this.#request(REQUEST.remove, [path], `remove "${path}"`, "status");
+    await this.#channel.request(REQUEST.remove, [path], `remove "${path}"`, "status");
   }
 
   async mkdir(path: string, mode = 0o755): Promise<void> {
-    await this.#request(REQUEST.mkdir, [path, encodeAttributes({ mode })], `make folder "${path}"`, "status");
+    await this.#channel.request(REQUEST.mkdir, [path, encodeAttributes({ mode })], `make folder "${path}"`, "status");
   }
 
   /** Says goodbye and waits until the subprocess is gone; requests still under way fail. */
   async end(): Promise<void> {
-    this.#ending = true;
-    this.#process.stdin.end();
-    const timer = setTimeout(() => this.#process.kill(), 5000);
-    await this.#gone;
-    clearTimeout(timer);
+    await this.#channel.end();
   }
 
   /** Ends the subprocess at once. */
   kill(): void {
-    this.#ending = true;
-    this.#process.kill();
+    this.#channel.kill();
   }
 
   async #handleOf(type: number, parts: RequestPart[], what: string): Promise<SftpHandle> {
-    const reply = await this.#request(type, parts, what, "handle");
+    const reply = await this.#channel.request(type, parts, what, "handle");
     if (reply.kind !== "handle") throw new FormatError("SFTP", `the server gave no handle to ${what}`);
     // A copy: the reply is a view of a whole chunk of the stream.
     return { bytes: Buffer.from(reply.handle) };
-  }
-
-  #newId(): number {
-    do this.#nextId = (this.#nextId + 1) >>> 0;
-    while (this.#pending.has(this.#nextId));
-    return this.#nextId;
-  }
-
-  #request(type: number, parts: RequestPart[], what: string, expected: Reply["kind"], maxBytes = 0): Promise<Reply> {
-    const id = this.#newId();
-    return this.#expect(id, [encodeRequest(type, id, parts)], what, expected, maxBytes);
-  }
-
-  /** A status other than OK rejects; OK resolves only where a status is what was asked for. */
-  #expect(id: number, packet: Uint8Array[], what: string, expected: Reply["kind"], maxBytes = 0): Promise<Reply> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { what, expected, maxBytes, resolve, reject });
-      if (this.#pending.size === 1) this.#lastHeard = performance.now();
-      this.#send(packet);
-    });
-  }
-
-  #send(packet: Uint8Array[]): void {
-    this.#outgoing.push(...packet);
-    if (this.#flushPlanned) return;
-    this.#flushPlanned = true;
-    // All requests of one turn leave in one write.
-    process.nextTick(() => {
-      this.#flushPlanned = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    const { stdin } = this.#process;
-    if (this.#blocked || this.#outgoing.length === 0 || !stdin.writable) return;
-    const parts = this.#outgoing;
-    this.#outgoing = [];
-    let room = true;
-    let sent = 0;
-    stdin.cork();
-    while (room && sent < parts.length) {
-      const part = parts[sent];
-      sent += 1;
-      if (part !== undefined) room = stdin.write(part);
-    }
-    stdin.uncork();
-    if (sent < parts.length) this.#outgoing = parts.slice(sent);
-    this.#blocked = stdin.writableNeedDrain;
-    if (!this.#blocked && this.#outgoing.length > 0) this.#flush();
-  }
-
-  #receive(chunk: Buffer): void {
-    if (this.#failure !== undefined) return;
-    this.#lastHeard = performance.now();
-    try {
-      for (const packet of this.#splitter.push(chunk)) this.#dispatch(parseReply(packet));
-    } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
-      this.#process.kill();
-    }
-  }
-
-  #dispatch(reply: Reply): void {
-    if (reply.kind === "version") {
-      if (this.#established) throw new FormatError("SFTP", "the server sent its version twice");
-      if (reply.version !== 3) {
-        throw new FormatError("SFTP", `the server speaks version ${reply.version} of SFTP, expected 3`);
-      }
-      this.#established = true;
-      this.#extensions = reply.extensions;
-      this.#versionReply?.resolve();
-      return;
-    }
-    const pending = this.#established ? this.#pending.get(reply.id) : undefined;
-    if (pending === undefined) throw new FormatError("SFTP", `the server answered request ${reply.id}, never sent`);
-    if (reply.kind !== "status" && reply.kind !== pending.expected) {
-      throw new FormatError("SFTP", `the server sent ${reply.kind} when asked to ${pending.what}`);
-    }
-    if (reply.kind === "data" && reply.data.length > pending.maxBytes) {
-      throw new FormatError("SFTP", `the server sent more bytes than asked for to ${pending.what}`);
-    }
-    if (reply.kind === "status" && reply.status === STATUS.ok && pending.expected !== "status") {
-      throw new FormatError("SFTP", `the server sent no answer to ${pending.what}`);
-    }
-    this.#pending.delete(reply.id);
-    if (reply.kind !== "status" || reply.status === STATUS.ok) pending.resolve(reply);
-    else pending.reject(new SftpStatusError(reply.status, `can't ${pending.what}: ${statusText(reply)}`));
-  }
-
-  #ended(end: SshEnd): void {
-    if (this.#ending && end.status === 0) this.#fail(new HostError("NETWORK", "the connection was closed"));
-    else this.#fail(classifySshEnd(this.#target, end, this.#established));
-  }
-
-  /** The first failure counts: every request, under way or later, gets it. */
-  #fail(error: Error): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = error;
-    clearInterval(this.#idleTimer);
-    this.#outgoing = [];
-    this.#versionReply?.reject(error);
-    for (const pending of this.#pending.values()) pending.reject(error);
-    this.#pending.clear();
-  }
-
-  #checkIdle(): void {
-    if (this.#pending.size === 0 || performance.now() - this.#lastHeard < IDLE_SECONDS * 1000) return;
-    const hint = "try again; nothing is lost";
-    this.#fail(new HostError("TIMEOUT", `"${this.#target.host}" did not answer for ${IDLE_SECONDS} s`, { hint }));
-    this.#process.kill();
   }
 }
 
@@ -478,18 +299,4 @@ function checkSize(path: string, size: number, maxBytes: number): void {
   if (size > maxBytes) {
     throw new FormatError("TOO-LARGE", `"${path}" has ${size} bytes, at most ${maxBytes} are expected`);
   }
-}
-
-const STATUS_TEXT: Record<number, string> = {
-  [STATUS.eof]: "end of file",
-  [STATUS.noSuchFile]: "there is no such file",
-  [STATUS.permissionDenied]: "not permitted",
-  [STATUS.failure]: "the server says failure",
-  [STATUS.badMessage]: "the server did not understand",
-  [STATUS.unsupported]: "the server can't do this",
-};
-
-/** Our own words: the server's could be anything. */
-function statusText(reply: { status: number }): string {
-  return STATUS_TEXT[reply.status] ?? `status ${reply.status}`;
 }
