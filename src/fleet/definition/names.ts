@@ -30,7 +30,7 @@ export function isDomain(text: string): boolean {
  */
 const RESERVED = new Set(
   [
-    "root sshd deposit usage courier seal front smtpd smtpmail",
+    "root sshd deposit usage incoming courier seal front smtpd smtpmail",
     "adm audio backup bin cdrom clock crontab daemon dialout dip disk fax floppy games input irc kmem kvm lp list mail man",
     "messagebus news nobody nogroup operator plugdev polkitd proxy render sasl sgx shadow src staff sudo sync sys tape tty",
     "users utmp uucp uuidd video voice www-data opensmtpd opensmtpq opensmtpf systemd-journal systemd-network",

@@ -1,0 +1,69 @@
+/**
+ * `npm test`: the quick checks, then every flow and drill, one file after another.
+ *   node tools/test-all.ts [--flows] [WORD ...]
+ * `--flows` runs the flows alone; words choose the files whose names contain one of them.
+ */
+
+import { parseArgs } from "node:util";
+import { root } from "./build.ts";
+import { untilInterrupted } from "./group.ts";
+import { runChecks } from "./ok.ts";
+import { projectFiles } from "./project-files.ts";
+import { runTests } from "./test-run.ts";
+
+/** Longer than any file should take; a file that hangs must not hang everything. */
+const FILE_LIMIT_SECONDS = 1800;
+
+interface Row {
+  name: string;
+  passed: number;
+  failed: number;
+  seconds: number;
+}
+
+const { values, positionals } = parseArgs({
+  options: { flows: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+
+await untilInterrupted(async () => {
+  const rows: Row[] = [];
+  if (!values.flows) rows.push(await quickChecks());
+  const files = await chosenFiles(values.flows ? ["flows"] : ["flows", "drills"]);
+  if (files.length === 0) rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
+  for (const file of files) rows.push(await runFile(file));
+  summarise(rows);
+});
+
+async function quickChecks(): Promise<Row> {
+  const started = performance.now();
+  const counts = await runChecks();
+  return { name: "npm run ok", ...counts, seconds: (performance.now() - started) / 1000 };
+}
+
+async function chosenFiles(folders: readonly string[]): Promise<string[]> {
+  return (await projectFiles(root)).filter((file) => {
+    const [top, folder = "", name = "", ...deeper] = file.split("/");
+    const isTest = top === "test" && folders.includes(folder) && name.endsWith(".test.ts") && deeper.length === 0;
+    return isTest && (positionals.length === 0 || positionals.some((word) => name.includes(word)));
+  });
+}
+
+async function runFile(file: string): Promise<Row> {
+  console.log(`\n${file}`);
+  const run = await runTests([file], { show: true, concurrency: 1, limitSeconds: FILE_LIMIT_SECONDS });
+  for (const problem of run.problems) console.log(`${file}: ${problem}`);
+  return { name: file, passed: run.passed, failed: run.failed + run.problems.length, seconds: run.seconds };
+}
+
+function summarise(all: readonly Row[]): void {
+  console.log("");
+  for (const { name, passed, failed, seconds } of all) {
+    const counts = `${passed} passed, ${failed} failed`;
+    console.log(`${failed === 0 ? "ok    " : "FAILED"}  ${seconds.toFixed(1).padStart(7)} s  ${name}: ${counts}`);
+  }
+  const total = (pick: (row: Row) => number): number => all.reduce((sum, row) => sum + pick(row), 0);
+  const failed = total((row) => row.failed);
+  console.log(`${total((row) => row.passed)} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
