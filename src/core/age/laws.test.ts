@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { decodeBase64Unpadded } from "#core/bytes.ts";
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import {

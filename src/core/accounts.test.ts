@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { type AccountEntry, checkedSealKeys, parseAccounts, printAccounts } from "./accounts.ts";
+import { encodeBech32 } from "./age/bech32.ts";
+import { parseIdentities } from "./age/identity.ts";
+import { FormatError, PolicyError } from "./errors.ts";
+
+function nativeKey(seed: number, prefix = "age-secret-key-"): string {
+  const bytes = createHash("sha256").update(String(seed)).digest();
+  const [identity] = parseIdentities(encodeBech32(prefix, bytes).toUpperCase());
+  return identity?.recipient ?? "";
+}
+
+const KEYS = [1, 2, 3].map((seed) => nativeKey(seed));
+const [KEY = "", OTHER = ""] = [...KEYS].sort();
+const SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILQWRznc25zOC1O1TxbA+IOhdIk35oKeXgSS2xmMUHim";
+const ENTRY: AccountEntry = { name: "alice", quotaBytes: 104_857_600, fetch: "fetch", seal: [KEY] };
+
+test("the example of the format page", () => {
+  const text = printAccounts("example.org", [
+    { ...ENTRY, name: "bob", quotaBytes: 0, seal: [OTHER, KEY, OTHER] },
+    ENTRY,
+  ]);
+  assert.equal(
+    text,
+    `shoal-accounts/v1
+domain example.org
+account alice 104857600 fetch
+seal ${KEY}
+account bob 0 fetch
+seal ${KEY}
+seal ${OTHER}
+`,
+  );
+  const { domain, byName } = parseAccounts(text);
+  assert.equal(domain, "example.org");
+  assert.deepEqual([...byName.keys()], ["alice", "bob"]);
+  assert.deepEqual(
+    byName
+      .get("bob")
+      ?.recipients()
+      .map((recipient) => recipient.text),
+    [KEY, OTHER],
+  );
+  assert.equal(byName.get("bob")?.recipients(), byName.get("bob")?.recipients());
+});
+
+test("parsing inverts printing", () => {
+  const entry = fc.record(
+    {
+      name: fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/),
+      quotaBytes: fc.nat({ max: 10 ** 14 }),
+      fetch: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,10}$/),
+      seal: fc.uniqueArray(fc.constantFrom(...KEYS, SSH), { minLength: 1 }),
+    },
+    { noNullPrototype: true },
+  );
+  fc.assert(
+    fc.property(fc.uniqueArray(entry, { selector: ({ name }) => name }), (entries) => {
+      const text = printAccounts("example.org", entries);
+      const parsed = [...parseAccounts(text).byName.values()].map(({ name, quotaBytes, fetch, seal }) => ({
+        name,
+        quotaBytes,
+        fetch,
+        seal,
+      }));
+      assert.deepEqual(
+        new Map(parsed.map((one) => [one.name, one])),
+        new Map(entries.map((one) => [one.name, { ...one, seal: [...one.seal].sort() }])),
+      );
+      assert.equal(printAccounts("example.org", parsed), text);
+    }),
+  );
+});
+
+test("refuses every other form", () => {
+  const good = printAccounts("example.org", [ENTRY, { ...ENTRY, name: "bob", seal: [KEY, OTHER] }]);
+  parseAccounts(good);
+  for (const text of [
+    "",
+    good.slice(0, -1),
+    `${good}\n`,
+    good.replaceAll("\n", "\r\n"),
+    good.replace("v1", "v2"),
+    good.replace("domain example.org\n", ""),
+    good.replace("example.org", "Example.org"),
+    good.replace("example.org", "example..org"),
+    good.replace("account alice", "account Alice"),
+    good.replace("account alice", "account ../x"),
+    good.replace("account alice", "account carol"),
+    good.replace("account bob", "account alice"),
+    good.replace("account bob", " account bob"),
+    good.replace("account bob", "# comment\naccount bob"),
+    good.replace(" 104857600", " 0104857600"),
+    good.replace(" 104857600", " -1"),
+    good.replace(" 104857600", "  104857600"),
+    good.replace(" 104857600", " 1e9"),
+    good.replace(" 104857600", " 9999999999999999"),
+    good.replace(" fetch", " fetch extra"),
+    good.replace(" fetch", " fetch/../../x"),
+    good.replace(" fetch", ""),
+    good.replace(`seal ${KEY}\n`, ""),
+    good.replace(`seal ${KEY}\n`, `seal ${KEY}\nseal ${KEY}\n`),
+    good.replace(`seal ${KEY}\nseal ${OTHER}\n`, `seal ${OTHER}\nseal ${KEY}\n`),
+    good.replace(`seal ${KEY}`, `seal  ${KEY}`),
+    good.replace(`seal ${KEY}`, `seal ssh-rsa AAAA comment`),
+    good.replace(`seal ${KEY}`, "unknown x"),
+    `${good}seal zzz\nseal zzzz\nseal zzzzz\nseal zzzzzz\nseal zzzzzzz\nseal zzzzzzzz\nseal zzzzzzzzz\nseal zzzzzzzzzz\nseal zzzzzzzzzzz\n`,
+  ]) {
+    assert.notEqual(text, good);
+    assert.throws(
+      () => parseAccounts(text),
+      (error) => error instanceof FormatError && error.code === "CONFIG",
+      text,
+    );
+  }
+  assert.throws(() => printAccounts("example.org", [ENTRY, ENTRY]), FormatError);
+  assert.throws(() => printAccounts("example.org", [{ ...ENTRY, quotaBytes: 1.5 }]), FormatError);
+  assert.throws(() => printAccounts("example.org", [{ ...ENTRY, fetch: "a b" }]), FormatError);
+  assert.throws(() => printAccounts("example.org\nx", [ENTRY]), FormatError);
+});
+
+test("a bad key stops mail for its account alone, every time", () => {
+  const quantum = nativeKey(1, "age-secret-key-pq-");
+  const entries: AccountEntry[] = [
+    ENTRY,
+    { ...ENTRY, name: "broken", seal: ["age1broken"] },
+    { ...ENTRY, name: "mixed", seal: [KEY, quantum] },
+    { ...ENTRY, name: "spelled", seal: [SSH.replace(" ", "\x20").replace("ssh-ed25519", "ssh-rsa")] },
+  ];
+  const { byName } = parseAccounts(printAccounts("example.org", entries));
+  assert.equal(byName.get("alice")?.recipients().length, 1);
+  for (let again = 0; again < 2; again++) {
+    assert.throws(() => byName.get("broken")?.recipients(), FormatError);
+    assert.throws(() => byName.get("mixed")?.recipients(), PolicyError);
+    assert.throws(() => byName.get("spelled")?.recipients(), FormatError);
+  }
+});
+
+test("keys are checked as sealing checks them and come back in canonical form", () => {
+  assert.deepEqual(checkedSealKeys([`${SSH} alice@laptop`, KEY, SSH, KEY]), [KEY, SSH]);
+  assert.throws(() => checkedSealKeys([]), PolicyError);
+  assert.throws(() => checkedSealKeys([KEY, nativeKey(1, "age-secret-key-pq-")]), PolicyError);
+  assert.throws(() => checkedSealKeys(["age1"]), FormatError);
+});
+
+test("10,000 accounts parse in well under a second", () => {
+  const entries = Array.from({ length: 10_000 }, (_, index) => ({
+    ...ENTRY,
+    name: `user${index}`,
+    seal: [KEY, OTHER, SSH],
+  }));
+  const text = printAccounts("example.org", entries);
+  const started = performance.now();
+  const { byName } = parseAccounts(text);
+  const took = performance.now() - started;
+  assert.equal(byName.size, 10_000);
+  assert.equal(byName.get("user9999")?.recipients().length, 3);
+  assert.ok(took < 500, `${took} ms`);
+});

@@ -1,0 +1,139 @@
+/** The directory of accounts that the machine `in` works with (docs/formats/accounts.md). */
+
+import type { Recipient } from "./age/recipient.ts";
+import { parseRecipient } from "./age/recipient.ts";
+import { checkRecipients } from "./age/seal.ts";
+import { FormatError } from "./errors.ts";
+import { isAccountName, isDomain } from "./mail/address.ts";
+
+const VERSION_LINE = "shoal-accounts/v1";
+const MAX_SEAL_KEYS = 10;
+const MACHINE = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const NUMBER = /^(0|[1-9][0-9]{0,14})$/;
+
+/** What goes into the directory for one account. */
+export interface AccountEntry {
+  readonly name: string;
+  readonly quotaBytes: number;
+  /** The `fetch` machine that keeps its mail. */
+  readonly fetch: string;
+  /** Recipients in canonical text, 1 to 10. */
+  readonly seal: readonly string[];
+}
+
+export interface Account extends AccountEntry {
+  /**
+   * The keys that its mail is sealed to, parsed when first asked for and then kept.
+   * @throws FormatError KEY, PolicyError KEY-MIX or KEY-TAG: each time, and no mail may be taken then
+   */
+  recipients(): readonly Recipient[];
+}
+
+export interface Accounts {
+  readonly domain: string;
+  readonly byName: ReadonlyMap<string, Account>;
+}
+
+/**
+ * Prints a directory, sorted by name, keys sorted and without duplicates.
+ * @throws FormatError CONFIG for what the format can't say; keys are checked by {@link checkedSealKeys}, not here
+ */
+export function printAccounts(domain: string, entries: Iterable<AccountEntry>): string {
+  const sorted = [...entries].sort((a, b) => compare(a.name, b.name));
+  const lines = [VERSION_LINE, `domain ${domain}`];
+  for (const { name, quotaBytes, fetch, seal } of sorted) {
+    lines.push(`account ${name} ${quotaBytes} ${fetch}`);
+    for (const key of [...new Set(seal)].sort(compare)) lines.push(`seal ${key}`);
+  }
+  const text = `${lines.join("\n")}\n`;
+  parseAccounts(text);
+  return text;
+}
+
+/**
+ * Checks keys that somebody wants mail sealed to, with the very code that seals, and gives their canonical texts.
+ * @throws FormatError KEY, PolicyError NO-SEAL-KEY, KEY-MIX, KEY-TAG
+ */
+export function checkedSealKeys(keys: readonly string[]): string[] {
+  const recipients = new Map(keys.map(parseRecipient).map((recipient) => [recipient.text, recipient]));
+  checkRecipients([...recipients.values()]);
+  return [...recipients.keys()].sort(compare);
+}
+
+/** By code units, as everywhere in our formats: the same on every machine. */
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+/**
+ * Parses a directory; 10,000 accounts take some 20 ms, because keys are looked at when mail comes for them.
+ * @throws FormatError CONFIG with the line number
+ */
+export function parseAccounts(text: string): Accounts {
+  const fail = (index: number, expected: string): never => {
+    throw new FormatError("CONFIG", `accounts: line ${index + 1}: expected ${expected}`);
+  };
+  const lines = text.split("\n");
+  if (lines.pop() !== "") fail(lines.length, "a line end behind the last line");
+  if (lines[0] !== VERSION_LINE) fail(0, `"${VERSION_LINE}"`);
+  const domain = lines[1]?.startsWith("domain ") === true ? lines[1].slice("domain ".length) : "";
+  if (!isDomain(domain)) fail(1, '"domain NAME" in lower case');
+
+  const byName = new Map<string, Account>();
+  let previous = "";
+  let index = 2;
+  while (index < lines.length) {
+    const words = (lines[index] ?? "").split(" ");
+    const [keyword, name = "", quota = "", fetch = ""] = words;
+    if (
+      words.length !== 4 ||
+      keyword !== "account" ||
+      !isAccountName(name) ||
+      !NUMBER.test(quota) ||
+      !MACHINE.test(fetch)
+    ) {
+      fail(index, '"account NAME QUOTA-BYTES MACHINE"');
+    }
+    if (compare(previous, name) >= 0) fail(index, `an account behind "${previous}", each once and in order`);
+    previous = name;
+    index++;
+    const seal: string[] = [];
+    for (let line = lines[index]; line?.startsWith("seal ") === true; line = lines[++index]) {
+      const key = line.slice("seal ".length);
+      if (!/^[\x21-\x7e]+( [\x21-\x7e]+)?$/.test(key)) fail(index, '"seal KEY"');
+      if (compare(seal.at(-1) ?? "", key) >= 0) fail(index, "a key behind the one before it, each once and in order");
+      seal.push(key);
+    }
+    if (seal.length === 0 || seal.length > MAX_SEAL_KEYS) fail(index, `1 to ${MAX_SEAL_KEYS} keys for "${name}"`);
+    byName.set(name, new ListedAccount({ name, quotaBytes: Number(quota), fetch, seal }));
+  }
+  return { domain, byName };
+}
+
+class ListedAccount implements Account {
+  readonly name: string;
+  readonly quotaBytes: number;
+  readonly fetch: string;
+  readonly seal: readonly string[];
+  #recipients: readonly Recipient[] | undefined;
+
+  constructor({ name, quotaBytes, fetch, seal }: AccountEntry) {
+    this.name = name;
+    this.quotaBytes = quotaBytes;
+    this.fetch = fetch;
+    this.seal = seal;
+  }
+
+  recipients(): readonly Recipient[] {
+    if (this.#recipients === undefined) {
+      const recipients = this.seal.map(parseRecipient);
+      for (const [index, { text }] of recipients.entries()) {
+        if (text !== this.seal[index]) throw new FormatError("KEY", `a key of "${this.name}" is not in canonical form`);
+      }
+      checkRecipients(recipients);
+      this.#recipients = recipients;
+    }
+    return this.#recipients;
+  }
+}

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { FormatError, VerifyError } from "#core/errors.ts";
+import { makeEnvelope, parseEnvelopes, printEnvelopes } from "./envelopes.ts";
+
+const RECEIVED = "Received: from mx.example.com (mx.example.com [192.0.2.7])\n\tby in (OpenSMTPD) with ESMTP id 1\n";
+
+function joined(lines: readonly string[], end = "\n", header = ""): Buffer {
+  return Buffer.from(header.replaceAll("\n", end) + lines.map((line) => line + end).join(""), "latin1");
+}
+
+function isRefusal(error: unknown): boolean {
+  return (
+    (error instanceof FormatError && error.code === "ENVELOPES") ||
+    (error instanceof VerifyError && error.code === "DIGEST")
+  );
+}
+
+test("the example of the format page", () => {
+  assert.deepEqual(printEnvelopes([makeEnvelope("alice", Buffer.from("age-encryption.org/v1\n"))]), [
+    "Content-Type: application/x-shoal-envelopes",
+    "",
+    "shoal-envelopes/v1",
+    "to alice 22 66c2c08ff126324347b09d35bf079722bacf8db334372cfdf61bd9573acbce0e",
+    "YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==",
+    "end",
+  ]);
+});
+
+test("parsing inverts printing, with LF or CRLF, with fields in front", () => {
+  const file = fc.oneof(
+    fc.uint8Array({ minLength: 1, maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
+    fc.constantFrom(674, 675, 676, 1350, 1351, 5000).map((size) => randomBytes(size)),
+  );
+  const account = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/);
+  const list = fc.uniqueArray(fc.tuple(account, file), { minLength: 1, maxLength: 4, selector: ([name]) => name });
+  fc.assert(
+    fc.property(list, fc.constantFrom("\n", "\r\n"), fc.constantFrom("", RECEIVED), (entries, end, header) => {
+      const envelopes = entries.map(([name, bytes]) => makeEnvelope(name, bytes));
+      const lines = printEnvelopes(envelopes);
+      for (const line of lines) assert.match(line, /^(?!\.)[\x20-\x7e]{0,900}$/);
+      assert.deepEqual(parseEnvelopes(joined(lines, end, header)), envelopes);
+    }),
+  );
+});
+
+test("no changed byte and no cut is accepted", () => {
+  const envelopes = [makeEnvelope("alice", randomBytes(1000)), makeEnvelope("bob", randomBytes(50))];
+  const good = joined(printEnvelopes(envelopes));
+  const accepted: string[] = [];
+  for (let at = 0; at < good.length; at++) {
+    for (const bit of [1, 2, 0x20, 0x80]) {
+      const changed = Buffer.from(good);
+      changed[at] = (changed[at] ?? 0) ^ bit;
+      try {
+        for (const { account } of parseEnvelopes(changed)) accepted.push(account);
+      } catch (error) {
+        assert.ok(isRefusal(error), String(error));
+      }
+    }
+  }
+  // The name of an account is the one thing that nothing here can vouch for: it becomes another one's.
+  for (const account of accepted) assert.match(account, /^([a-z0-9._-]{5}|[a-z0-9._-]{3})$/);
+  assert.ok(accepted.length <= 2 * 8 * 4);
+  for (let length = 0; length < good.length; length++) {
+    assert.throws(() => parseEnvelopes(good.subarray(0, length)), isRefusal, `cut to ${length}`);
+  }
+});
+
+test("refuses every other form", () => {
+  const lines = printEnvelopes([
+    makeEnvelope("alice", Buffer.alloc(1001, 7)),
+    makeEnvelope("bob", Buffer.alloc(10, 7)),
+  ]);
+  const good = joined(lines).toString("latin1");
+  parseEnvelopes(Buffer.from(good, "latin1"));
+  const to = lines[3] ?? "";
+  const body = lines[4] ?? "";
+  for (const text of [
+    "",
+    "\n",
+    `${good}\n`,
+    `${good}end\n`,
+    good.slice(0, -1),
+    `.${good}`,
+    good.replace("end\n", ".\nend\n"),
+    good.replace("Content-Type: application/x-shoal-envelopes\n", ""),
+    good.replace("Content-Type: application/x-shoal-envelopes\n", "Content-Type: text/plain\n"),
+    `Content-Type: text/plain\n${good}`,
+    `Content-Type: application/x-shoal-envelopes\n${good}`,
+    good.replace("/v1", "/v2"),
+    good.replace("/v1\n", "/v1\n\n"),
+    good.replace(to, to.replace("1001", "01001")),
+    good.replace(to, to.replace("1001", "1000")),
+    good.replace(to, to.replace("1001", "1002")),
+    good.replace(to, to.replace("1001", "99999999999")),
+    good.replace(to, to.replace("1001", "0")),
+    good.replace(to, to.replace("alice", "bob")),
+    good.replace(to, to.replace("alice", "../alice")),
+    good.replace(to, to.replace("alice", "Alice")),
+    good.replace(
+      to,
+      to.replace(/[0-9a-f]{64}$/, (digest) => digest.toUpperCase()),
+    ),
+    good.replace(to, ` ${to}`),
+    good.replace(to, `${to} `),
+    good.replace(body, `${body} `),
+    good.replace(body, `${body.slice(0, 400)}\n${body.slice(400)}`),
+    good.replace(body, body.slice(4)),
+    good.replace(body, `-${body.slice(1)}`),
+    good.replace("Bw==", "Bx=="),
+    good.replace(/to [^]*end/, "end"),
+    good.replace("end\n", "end\r\n"),
+    good.replace("\n", "\r\n"),
+    `${"X: y\n".repeat(20_000)}${good}`,
+  ]) {
+    assert.notEqual(text, good);
+    assert.throws(() => parseEnvelopes(Buffer.from(text, "latin1")), isRefusal, text.slice(0, 200));
+  }
+});
+
+test("50 MB take less than a few seconds", () => {
+  const envelope = makeEnvelope("alice", randomBytes(50_000_000));
+  const started = performance.now();
+  const bytes = joined(printEnvelopes([envelope]));
+  const parsed = parseEnvelopes(bytes);
+  const took = performance.now() - started;
+  assert.equal(parsed[0]?.file.equals(envelope.file), true);
+  assert.ok(took < 5000, `${took} ms`);
+});
