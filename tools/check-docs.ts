@@ -128,7 +128,8 @@ function missingCommands(project: Project): string[] {
 
 /** Every npm package with its exact version, every Debian package of the host and of machines. */
 function unnamedDependencies(project: Project): string[] {
-  const page = textOf(project, "docs/dependencies.md");
+  // The formatter fills up columns.
+  const page = textOf(project, "docs/dependencies.md").replace(/ {2,}/g, " ");
   const manifest = JSON.parse(textOf(project, "package.json")) as Record<string, Record<string, string> | undefined>;
   const npm = ["dependencies", "devDependencies", "optionalDependencies"].flatMap((kind) =>
     Object.entries(manifest[kind] ?? {}),
