@@ -9,8 +9,8 @@ import type { MachineSpec } from "#fleet/machine.ts";
 import { tryExec } from "#host/exec.ts";
 import { exists, writeDurably } from "#host/files.ts";
 import { type ContentReader, cellStatus, execInCell, startCell, stopCell } from "./cell.ts";
-import { idRange } from "./id-range.ts";
-import { removeUnfinishedImages, roleImage } from "./image.ts";
+import { type IdRange, idRange } from "./id-range.ts";
+import { type Image, removeUnfinishedImages, roleImage } from "./image.ts";
 import { applyFirewall, ensureRouter, namespaces, removeRouter } from "./network.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 import { cellPlaces, networkFolder, runcRoot } from "./places.ts";
@@ -33,10 +33,7 @@ export async function cellsUp(plan: NetworkPlan, options: UpOptions): Promise<st
   const wanted = new Set(plan.machines.map(({ name }) => name));
   for (const name of await cellNames(plan.name)) if (!wanted.has(name)) await stopCell(plan.name, name);
 
-  const images = new Map<string, Awaited<ReturnType<typeof roleImage>>>();
-  for (const { role, packages } of plan.machines) {
-    if (!images.has(role)) images.set(role, await roleImage(role, packages, await idRange(role), options.onProgress));
-  }
+  const images = await roleImages(plan.machines, options.onProgress);
   await ensureRouter(plan);
   await applyFirewall(plan);
   const started: string[] = [];
@@ -54,6 +51,26 @@ export async function cellsUp(plan: NetworkPlan, options: UpOptions): Promise<st
   }
   await Promise.all(plan.machines.map((machine) => waitUntilReady(plan.name, machine, options.readySeconds ?? 60)));
   return started;
+}
+
+/** The image of every role, two built at a time. */
+async function roleImages(
+  machines: readonly MachineSpec[],
+  onProgress: (text: string) => void,
+): Promise<Map<string, Image>> {
+  const packages = new Map(machines.map((machine) => [machine.role, machine.packages]));
+  const ranges = new Map<string, IdRange>();
+  for (const role of packages.keys()) ranges.set(role, await idRange(role));
+  const images = new Map<string, Image>();
+  const waiting = [...ranges];
+  const build = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [role, range] = next;
+      images.set(role, await roleImage(role, packages.get(role) ?? [], range, onProgress));
+    }
+  };
+  await Promise.all([build(), build()]);
+  return images;
 }
 
 /** Ends every machine of a network and removes its namespaces. Kept data, keys and images stay. */

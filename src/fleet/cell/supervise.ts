@@ -16,8 +16,8 @@ function runsvFolder(name: string, run: string): FileSpec[] {
   const log = `#!/bin/sh
 mkdir -p ${logFolder}/${name}
 printf 's1000000\\nn3\\n' > ${logFolder}/${name}/config
-chown -R nobody:nogroup ${logFolder}/${name}
-exec chpst -u nobody:nogroup svlogd -tt ${logFolder}/${name}
+chown -R _runit-log:_runit-log ${logFolder}/${name}
+exec chpst -u _runit-log svlogd -tt ${logFolder}/${name}
 `;
   return [script(`/etc/service/${name}/run`, run), script(`/etc/service/${name}/log/run`, log)];
 }

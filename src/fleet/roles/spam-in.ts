@@ -1,40 +1,8 @@
 import { commonFiles, machinesOf, publicKey, type Role, type RoleView, text } from "./role.ts";
+import { rspamdConf } from "./rspamd-conf.ts";
 import { authorizedKeys, sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
 const port = 11_333;
-
-/**
- * Modules that would tell others about our users' mail (addresses of senders, links in messages, checksums) are off: what
- * stays judges by the message itself, SPF, DKIM and DMARC.
- */
-const tellingModules = [
-  "rbl",
-  "asn",
-  "fuzzy_check",
-  "url_redirector",
-  "phishing",
-  "elastic",
-  "clickhouse",
-  "metadata_exporter",
-  "history_redis",
-  "neural",
-  "bayes_expiry",
-  "greylist",
-  "ratelimit",
-  "replies",
-  "milter_headers",
-  "dkim_signing",
-  "arc",
-  "p0f",
-  "hfilter",
-  "mx_check",
-  "reputation",
-  "spamassassin",
-  "antivirus",
-  "dcc",
-  "external_services",
-  "url_suspect",
-];
 
 function files(view: RoleView) {
   const config = sshdConfig(
@@ -62,17 +30,7 @@ function files(view: RoleView) {
     ...commonFiles(view),
     ...sshdFiles(config, view.machine.name),
     authorizedKeys("rspamd-link", callers),
-    text("/etc/rspamd/local.d/logging.inc", 'type = "console";\nlevel = "warning";\n'),
-    text(
-      "/etc/rspamd/local.d/options.inc",
-      `dns {\n  nameserver = ["${view.fleet.resolver}"];\n  timeout = 1s;\n  retransmits = 2;\n}\n`,
-    ),
-    text("/etc/rspamd/local.d/worker-normal.inc", `bind_socket = "127.0.0.1:${port}";\ncount = 2;\n`),
-    text("/etc/rspamd/override.d/worker-controller.inc", "enabled = false;\n"),
-    text("/etc/rspamd/override.d/worker-proxy.inc", "enabled = false;\n"),
-    text("/etc/rspamd/override.d/worker-fuzzy.inc", "enabled = false;\n"),
-    text("/etc/rspamd/override.d/classifier-bayes.conf", "enabled = false;\n"),
-    ...tellingModules.map((module) => text(`/etc/rspamd/override.d/${module}.conf`, "enabled = false;\n")),
+    text("/etc/rspamd/rspamd.conf", rspamdConf(view.fleet.resolver, port)),
   ];
 }
 

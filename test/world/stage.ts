@@ -1,0 +1,195 @@
+/**
+ * Everything on one machine: the test internet, a fleet in it, and people with accounts. Flows, drills, benches and the demo
+ * open a stage, use it as people and strangers would, and close it.
+ */
+
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { bringUp } from "#fleet/bring-up.ts";
+import { cellCommand, execInCell } from "#fleet/cell/cell.ts";
+import { cellsUp, destroyCells } from "#fleet/cell/cells.ts";
+import { defineDebianPackages } from "#fleet/cell/debian.ts";
+import type { NetworkPlan } from "#fleet/cell/network-plan.ts";
+import { networkFolder, routerNamespace } from "#fleet/cell/places.ts";
+import { type Fleet, parseFleet } from "#fleet/definition/definition.ts";
+import { siteMachines } from "#fleet/plan.ts";
+import { readProgram } from "#fleet/programs.ts";
+import type { ExecOptions, ExecResult } from "#host/exec.ts";
+import { bundle, programs } from "#tools/build.ts";
+import { type WorldOptions, worldAddresses, worldMachines, worldPackages } from "./world.ts";
+
+export interface StageOptions {
+  /** Names the fleet; the world is `w` and this. */
+  name: string;
+  /** Second number of the fleet's addresses (10.N.0.0/16); the world has the next one. */
+  net: number;
+  /** People with an account and a key made by `shoal init`. */
+  people?: readonly string[];
+  /** Further lines of the definition's `accounts:`, indented by two. */
+  moreAccounts?: string;
+  /** Replaces lines of the definition, as `["quota: 100 MB", "quota: 1 MB"]`. */
+  changes?: readonly (readonly [string, string])[];
+  /** Further DNS records. */
+  records?: WorldOptions["records"];
+  onProgress?: (text: string) => void;
+}
+
+export interface Stage {
+  fleet: Fleet;
+  /** The fleet definition, for `shoalctl --fleet`. */
+  fleetFile: string;
+  /** Network of the world's machines: `exec` with it reaches `post`, `exim`, `user`, `dns`. */
+  world: string;
+  /** Address of a machine of the fleet, by role. */
+  address(role: string): string;
+  /** Runs a command as root of a machine: a role of the fleet, or a machine of the world. */
+  exec(machine: string, command: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  /** The same command line for a program that is to be spawned. */
+  command(machine: string, command: readonly string[]): Promise<[string, ...string[]]>;
+  /** Runs a command on the user machine as one of the people, in their home. Fails unless the exit status is 0. */
+  as(person: string, command: string, options?: ExecOptions): Promise<string>;
+  /** Brings the fleet up again, after a change of the definition or a machine that was ended. */
+  up(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+const domain = "shoal.example";
+
+/** Builds the programs, starts the world and the fleet, and gives every person a key and an account. */
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const onProgress = options.onProgress ?? (() => undefined);
+  const people = options.people ?? ["alice", "bob"];
+  const world = `w${options.name}`;
+  defineDebianPackages(worldPackages);
+  onProgress("building the programs");
+  for (const name of Object.keys(programs)) await bundle(name);
+  await destroyCells(options.name);
+  await destroyCells(world);
+
+  const folder = networkFolder(world);
+  await mkdir(folder, { recursive: true });
+  const fleetFile = join(folder, "fleet.yaml");
+  const addresses = worldAddresses(`10.${options.net + 1}.0`);
+  const definition = (accounts: string): string =>
+    (options.changes ?? []).reduce(
+      (text, [from, to]) => {
+        if (!text.includes(from)) throw new TypeError(`the stage's definition has no "${from}"`);
+        return text.replace(from, to);
+      },
+      `fleet: ${options.name}
+domain: ${domain}
+network: 10.${options.net}.0.0/16
+resolver: ${addresses.dns}
+uplink: netns:${routerNamespace(world)}
+sites: { alpha: {} }
+live: alpha
+roles:
+  in: 1
+  spam-in: 1
+  fetch: 1
+retention-days: 14
+limits:
+  message: 35 MB
+  quota: 100 MB
+  recipients: 100
+  connections: 500
+  connections-per-address: 100
+accounts:${accounts === "" ? " {}" : `\n${accounts}`}
+`,
+    );
+
+  const machines = siteMachines(parseFleet(definition(""), fleetFile), "alpha");
+  const hosts = (role: string) =>
+    machines.filter((machine) => machine.role === role).map(({ hostname, address }) => ({ name: hostname, address }));
+  const worldPlan: NetworkPlan = {
+    name: world,
+    machines: worldMachines({
+      network: `10.${options.net + 1}.0`,
+      fleet: { domain, mx: hosts("in"), hosts: hosts("fetch") },
+      people,
+      ...(options.records === undefined ? {} : { records: options.records }),
+    }),
+    links: "open",
+    uplink: { kind: "host" },
+    prefix: `10.${options.net + 1}.0.0/24`,
+    transit: [`10.${options.net}.0.0/16`],
+    routerAddress: `10.${options.net + 1}.0.253`,
+    outsideAddress: `10.${options.net + 1}.0.254`,
+  };
+  const readWorld = async (content: { text: string } | { secret: string } | { program: string }) => {
+    if ("text" in content) return content.text;
+    if ("program" in content) return await readProgram(content.program);
+    throw new TypeError(`the world has no secret "${content.secret}"`);
+  };
+
+  const networkOf = (machine: string): [string, string] => {
+    const own = machines.find(({ name, role }) => name === machine || role === machine);
+    return own === undefined ? [world, machine] : [options.name, own.name];
+  };
+  const stage: Stage = {
+    fleet: parseFleet(definition(""), fleetFile),
+    fleetFile,
+    world,
+    address(role) {
+      const [first] = hosts(role);
+      if (first === undefined) throw new TypeError(`the stage has no machine of role "${role}"`);
+      return first.address;
+    },
+    exec: (machine, command, execOptions) => execInCell(...networkOf(machine), command, execOptions),
+    command: (machine, command) => cellCommand(...networkOf(machine), command),
+    async as(person, command, execOptions) {
+      const result = await stage.exec("user", asPerson(person, command), execOptions);
+      if (result.status !== 0) {
+        throw new Error(
+          `${person}$ ${command}\nexit status ${result.status}\n${result.stdout.toString("utf8").slice(-2000)}\n${result.stderr.slice(-4000)}`,
+        );
+      }
+      return result.stdout.toString("utf8");
+    },
+    up: () => bringUp(stage.fleet, onProgress),
+    async close() {
+      await destroyCells(options.name);
+      await destroyCells(world);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+
+  try {
+    onProgress("the test internet: name server, Postfix, Exim, the users' computer");
+    await cellsUp(worldPlan, { read: readWorld, onProgress });
+    const accounts: string[] = [];
+    const [fetchHost] = hosts("fetch");
+    for (const person of people) {
+      await stage.as(person, `shoal init --account ${person} --host ${fetchHost?.name}`);
+      const key = (
+        await stage.as(person, "cat ~/.ssh/shoal_ed25519.pub 2>/dev/null || cat ~/.config/shoal/*.pub")
+      ).trim();
+      accounts.push(`  ${person}:\n    keys:\n      - auth,seal ${key}`);
+    }
+    await writeFile(
+      fleetFile,
+      definition([...accounts, ...(options.moreAccounts === undefined ? [] : [options.moreAccounts])].join("\n")),
+    );
+    stage.fleet = parseFleet(
+      definition([...accounts, ...(options.moreAccounts === undefined ? [] : [options.moreAccounts])].join("\n")),
+      fleetFile,
+    );
+    onProgress("the fleet");
+    await stage.up();
+    const { ensureFleetKeys } = await import("#fleet/keys.ts");
+    const { publicKeys } = await ensureFleetKeys(stage.fleet);
+    const lines = machines
+      .filter(({ role }) => role === "fetch")
+      .map(({ hostname, address, name }) => `${hostname},${address} ${publicKeys.get(`host/${name}`)}\n`);
+    await stage.exec("user", ["sh", "-c", "cat > /etc/ssh/ssh_known_hosts"], { input: lines.join("") });
+    return stage;
+  } catch (error) {
+    await stage.close();
+    throw error;
+  }
+}
+
+/** A command line of one of the people, in their home folder. */
+export function asPerson(person: string, command: string): string[] {
+  return ["chpst", "-u", person, "env", `HOME=/home/${person}`, `USER=${person}`, "sh", "-c", `cd && ${command}`];
+}
