@@ -16,6 +16,19 @@ if [ "$(cat node_modules/.shoal-lock 2>/dev/null || true)" != "$(lock_hash)" ]; 
   lock_hash > node_modules/.shoal-lock
 fi
 
+# npm 9, which Debian 12 and 13 have, makes no link to a program named "node".
+if [ ! -e node_modules/.bin/node ]; then
+  for node in node_modules/node-linux-*/bin/node; do
+    ln -sf "../${node#node_modules/}" node_modules/.bin/node
+  done
+fi
+# The Node that npm brought needs one library that a small Debian may lack.
+if ! node_modules/.bin/node --version >/dev/null 2>&1; then
+  echo "set-up: apt-get install libatomic1 (for Node)" >&2
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libatomic1 >&2
+fi
+
 if [ "$kind" = machine ]; then
   if [ "$(id -u)" != 0 ]; then
     echo "set-up: error: cells need root on Linux; run this command as root" >&2
