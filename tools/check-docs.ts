@@ -5,6 +5,7 @@ import { dirname, join, posix } from "node:path";
 import { debianPackages } from "#fleet/cell/debian.ts";
 import { parseFleet } from "#fleet/definition/definition.ts";
 import { fleetPlan, roles } from "#fleet/plan.ts";
+import { worldPackages } from "#test/world/world.ts";
 import { programs } from "./build.ts";
 import { projectFiles } from "./project-files.ts";
 
@@ -126,7 +127,7 @@ function missingCommands(project: Project): string[] {
     .map((command) => `README.md: does not mention "${command}"`);
 }
 
-/** Every npm package with its exact version, every Debian package of the host and of machines. */
+/** Every npm package with its exact version, every Debian package of the host, of machines and of the test internet. */
 function unnamedDependencies(project: Project): string[] {
   // The formatter fills up columns.
   const page = textOf(project, "docs/dependencies.md").replace(/ {2,}/g, " ");
@@ -142,7 +143,7 @@ function unnamedDependencies(project: Project): string[] {
     ...npm
       .filter(([name, version]) => !page.includes(`| \`${name}\` | ${version} |`))
       .map(([name, version]) => `docs/dependencies.md: has no row "| \`${name}\` | ${version} |"`),
-    ...[...new Set([...host, ...machines])]
+    ...[...new Set([...host, ...machines, ...Object.values(worldPackages).flat()])]
       .filter((name) => !page.includes(`\`${name}\``))
       .map((name) => `docs/dependencies.md: does not name the Debian package \`${name}\``),
   ];
