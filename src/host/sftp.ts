@@ -98,6 +98,11 @@ export class SftpConnection {
     return await this.#limits;
   }
 
+  /** Whether the connection is gone: every request would fail. */
+  get lost(): boolean {
+    return this.#channel.failed;
+  }
+
   /** Whether the server offers an extension, such as `fsync@openssh.com`. */
   has(extension: string): boolean {
     return this.#extensions.has(extension);

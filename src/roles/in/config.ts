@@ -32,6 +32,8 @@ const frontSchema = v.strictObject({
 });
 
 const sealSchema = v.strictObject({
+  /** The name of this machine in the trace of each mail. */
+  hostname: v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}$/)),
   /** `docs/formats/accounts.md` */
   accountsFile: path,
   /** `docs/formats/usage.md` */
@@ -61,6 +63,8 @@ const courierSchema = v.strictObject({
   fetch: v.pipe(v.array(fetchSchema), v.minLength(1)),
   accountsFile: path,
   usageFile: path,
+  /** Largest container that smtpd may relay. */
+  maxMessageBytes: v.optional(count, 400 * 1024 * 1024),
   /** How long a deposit is tried again within one transaction. */
   patienceSeconds: v.optional(seconds, 120),
   usageSeconds: v.optional(seconds, 20),

@@ -1,0 +1,120 @@
+/** One `fetch` machine as the courier sees it: a place that sealed files can be added to, over one lasting connection. */
+
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FormatError, HostError, VerifyError } from "#core/errors.ts";
+import type { Envelope } from "#core/mail/envelopes.ts";
+import { parseUsage, type Usage } from "#core/usage.ts";
+import { OPEN, SftpConnection, SftpStatusError } from "#host/sftp.ts";
+import type { FetchConfig } from "../config.ts";
+
+const maxUsageBytes = 16 * 1024 * 1024;
+/** Pause after a lost connection before the next attempt. */
+const reconnectMilliseconds = 500;
+
+export class FetchMachine {
+  readonly name: string;
+  readonly #config: FetchConfig;
+  readonly #deposits: Line;
+  readonly #usage: Line;
+
+  constructor(config: FetchConfig) {
+    this.name = config.machine;
+    this.#config = config;
+    this.#deposits = new Line(() => this.#connect(config.depositUser));
+    this.#usage = new Line(() => this.#connect(config.usageUser));
+  }
+
+  /**
+   * Adds a sealed file under its digest and returns when it is durable there. A file of that name and size that is
+   * there already is the same file: this may be repeated at any time.
+   * @param deadline milliseconds as `Date.now`; until then a lost connection is made again
+   * @throws SftpStatusError when the machine refuses (a full disk); HostError, VerifyError when it can't be reached
+   */
+  async deposit(envelope: Envelope, deadline: number): Promise<void> {
+    for (;;) {
+      try {
+        await this.#depositOnce(await this.#deposits.connection(), envelope);
+        return;
+      } catch (error) {
+        if (!isLostConnection(error) || Date.now() + reconnectMilliseconds > deadline) throw error;
+        await sleep(reconnectMilliseconds);
+      }
+    }
+  }
+
+  /** Sizes of its mailboxes, as it counted them last. @throws like {@link deposit}; FormatError CONFIG */
+  async usage(): Promise<Usage> {
+    const connection = await this.#usage.connection();
+    return parseUsage((await connection.readFile("/usage", maxUsageBytes)).toString("utf8"));
+  }
+
+  async #depositOnce(sftp: SftpConnection, { account, sha256, file }: Envelope): Promise<void> {
+    const temporary = `/incoming/${randomBytes(16).toString("hex")}`;
+    const final = `/${account}/mail/${sha256}.age`;
+    const handle = await sftp.open(temporary, OPEN.create | OPEN.exclusive | OPEN.write);
+    // The name must not exist before the content is on disk, so the link waits for the first fsync.
+    const settled = await Promise.allSettled([sftp.write(handle, 0, file), sftp.fsync(handle)]);
+    const failed = settled.find((result) => result.status === "rejected");
+    if (failed !== undefined) {
+      await sftp.close(handle);
+      throw failed.reason;
+    }
+    // The second fsync makes the link durable: it commits the transaction that holds the file's new link count.
+    const [linked, ...others] = await Promise.allSettled([
+      sftp.hardlink(temporary, final),
+      sftp.fsync(handle),
+      sftp.close(handle),
+    ]);
+    for (const other of others) if (other.status === "rejected") throw other.reason;
+    if (linked.status !== "rejected") return;
+    if (!(linked.reason instanceof SftpStatusError)) throw linked.reason;
+    const there = await sftp.lstat(final).catch((error: unknown) => {
+      if (error instanceof SftpStatusError) return undefined;
+      throw error;
+    });
+    if (there?.size !== file.length) throw linked.reason;
+  }
+
+  async #connect(user: string): Promise<SftpConnection> {
+    const { host, port, identity, knownHosts } = this.#config;
+    return await SftpConnection.open({
+      host,
+      port,
+      user,
+      identityFiles: [identity],
+      knownHostsFile: knownHosts,
+      connectTimeoutSeconds: 10,
+      options: ["IdentityAgent=none"],
+    });
+  }
+}
+
+/** A connection that is made when it is needed and made again when it was lost. */
+class Line {
+  readonly #connect: () => Promise<SftpConnection>;
+  #current: Promise<SftpConnection> | undefined;
+
+  constructor(connect: () => Promise<SftpConnection>) {
+    this.#connect = connect;
+  }
+
+  async connection(): Promise<SftpConnection> {
+    for (;;) {
+      const current = this.#current;
+      if (current === undefined) break;
+      const connection = await current.catch(() => undefined);
+      if (connection?.lost === false) return connection;
+      // Whoever notices first makes the next one; the others wait for that.
+      if (this.#current === current) this.#current = undefined;
+    }
+    this.#current = this.#connect();
+    return await this.#current;
+  }
+}
+
+/** What may be well again in a second. A wrong host key or a refused login will not be, and neither will a full disk. */
+function isLostConnection(error: unknown): boolean {
+  if (error instanceof SftpStatusError || error instanceof VerifyError || error instanceof FormatError) return false;
+  return error instanceof HostError && error.code !== "AUTH";
+}

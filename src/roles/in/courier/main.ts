@@ -1,0 +1,56 @@
+/** shoal-courier: takes sealed envelopes from smtpd and adds them to the mailboxes on `fetch`. See courier.8.md. */
+
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { complain, say } from "#cli/terminal.ts";
+import { exitStatusOf } from "#host/exit.ts";
+import { readCourierConfig } from "../config.ts";
+import { Directory } from "../directory.ts";
+import { giveUpPowers } from "../powers.ts";
+import { deliverer } from "./deliver.ts";
+import { FetchMachine } from "./fetch-machine.ts";
+import { serveSession } from "./session.ts";
+import { UsageKeeper } from "./usage-keeper.ts";
+
+const name = "shoal-courier";
+const log = (text: string): void => say(name, text);
+
+try {
+  giveUpPowers();
+  const config = await readCourierConfig(process.argv[2] ?? "/etc/shoal/courier.json");
+  const machines = config.fetch.map((machine) => new FetchMachine(machine));
+  const usage = new UsageKeeper(
+    config.usageFile,
+    machines.map((machine) => machine.name),
+  );
+  const deliver = deliverer({
+    directory: new Directory(config.accountsFile),
+    machines,
+    usage,
+    patienceSeconds: config.patienceSeconds,
+  });
+  const server = createServer({ noDelay: true }, (socket) => {
+    void serveSession(socket, { hostname: "courier", maxMessageBytes: config.maxMessageBytes, deliver, log });
+  });
+  server.on("error", (error) => {
+    complain(name, error);
+    process.exit(exitStatusOf(error));
+  });
+  server.listen({ host: config.listen.address, port: config.listen.port, backlog: 256 }, () => log("ready"));
+
+  for (;;) {
+    for (const machine of machines) {
+      try {
+        usage.counted(machine.name, await machine.usage());
+      } catch (error) {
+        // Seal refuses new mail with 451 when the file gets too old.
+        log(`no mailbox sizes from ${machine.name}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    await usage.write();
+    await sleep(config.usageSeconds * 1000);
+  }
+} catch (error) {
+  complain(name, error);
+  process.exit(exitStatusOf(error));
+}
