@@ -96,9 +96,10 @@ describe("failures are told apart", () => {
   });
 
   test("wrong passphrase", async () => {
-    const askpassProgram = join(folder, "askpass");
-    await writeFile(askpassProgram, "#!/bin/sh\necho wrong\n", { mode: 0o755 });
-    const error = await failure({ identityFiles: [join(folder, "locked")], askpassProgram });
+    const program = join(folder, "askpass");
+    await writeFile(program, '#!/bin/sh\necho "$ANSWER"\n', { mode: 0o755 });
+    const askpass = { program, env: { ANSWER: "wrong" } };
+    const error = await failure({ identityFiles: [join(folder, "locked")], askpass });
     assert.equal(error.code, "AUTH");
   });
 

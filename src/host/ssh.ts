@@ -22,8 +22,9 @@ export interface SshOptions {
   options?: readonly string[];
   /** Seconds until the connection and key exchange must be done; default 30. */
   connectTimeoutSeconds?: number;
-  /** A program that prints the passphrase of a key (`SSH_ASKPASS`); without it ssh asks nobody. */
-  askpassProgram?: string;
+  /** A program that prints the passphrase of a key (`SSH_ASKPASS`), and what is added to its environment; without it
+   * ssh asks nobody. */
+  askpass?: { program: string; env: Record<string, string> };
   /** Default `ssh`. */
   program?: string;
 }
@@ -55,7 +56,7 @@ export function sshArguments(target: SshOptions, subsystem: string): string[] {
   }
   const options = [
     ...(target.options ?? []),
-    ...(target.askpassProgram === undefined
+    ...(target.askpass === undefined
       ? ["BatchMode=yes"]
       : ["PasswordAuthentication=no", "KbdInteractiveAuthentication=no", "NumberOfPasswordPrompts=1"]),
     "StrictHostKeyChecking=yes",
@@ -99,9 +100,8 @@ function configPath(path: string): string {
 /** Starts `ssh` for a subsystem (`sftp`). Whether it connects shows in what comes out of it. */
 export function startSubsystem(target: SshOptions, subsystem: string): SshProcess {
   const env = { ...process.env };
-  if (target.askpassProgram !== undefined) {
-    env["SSH_ASKPASS"] = target.askpassProgram;
-    env["SSH_ASKPASS_REQUIRE"] = "force";
+  if (target.askpass !== undefined) {
+    Object.assign(env, target.askpass.env, { SSH_ASKPASS: target.askpass.program, SSH_ASKPASS_REQUIRE: "force" });
   }
   const program = target.program ?? "ssh";
   const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(program, sshArguments(target, subsystem), {

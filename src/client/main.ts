@@ -1,0 +1,33 @@
+/** `shoal`, the program of the mail user. */
+
+import { runProgram } from "#cli/command.ts";
+import { initVerb } from "./init.ts";
+import { syncVerb } from "./sync.ts";
+
+// Making files durable waits for the disk, many at a time.
+process.env["UV_THREADPOOL_SIZE"] ??= "16";
+// New files hold mail: for nobody else to read.
+process.umask(0o077);
+
+await runProgram(
+  {
+    name: "shoal",
+    version: "0.1.0",
+    help: `usage: shoal COMMAND [OPTION]...
+
+Your mail, sealed on the way in, opened only on this computer.
+
+  init   make a profile and a key
+  sync   fetch new mail into the Maildir
+
+"shoal COMMAND --help" says more. Exit status 75 means: try again, nothing is
+lost.
+
+Example:
+  shoal init --account alice --host fetch.mail.example.org
+  shoal sync
+`,
+    verbs: { init: initVerb, sync: syncVerb },
+  },
+  process.argv.slice(2),
+);

@@ -1,0 +1,151 @@
+/** `shoal sync` */
+
+import type { Verb } from "#cli/command.ts";
+import { Progress, print, say } from "#cli/terminal.ts";
+import { EXIT } from "#host/exit.ts";
+import { makeFolder } from "#host/files.ts";
+import { takeLock } from "#host/lock.ts";
+import { Maildir } from "#host/maildir.ts";
+import { SftpConnection } from "#host/sftp.ts";
+import type { SshOptions } from "#host/ssh.ts";
+import { type Keys, loadKeys, makeAskpass } from "./identities.ts";
+import { type SyncFailure, type SyncResult, syncMailbox } from "./mailbox-sync.ts";
+import { DEFAULT_PROFILE, type Places } from "./places.ts";
+import { loadProfile, type Profile, sshOptionsOf } from "./profile.ts";
+
+export const syncVerb: Verb = {
+  help: `usage: shoal sync [--profile NAME] [--keep] [--json]
+
+Fetches new mail: downloads it over one SSH connection, checks that each file
+is what its name promises, opens it with your keys, stores it in the Maildir,
+and removes it from the server once it is safe on this computer's disk. It may
+be interrupted at any moment: nothing is lost, nothing comes twice.
+
+  --profile NAME  profile to use, default "default"
+  --keep          leave everything on the server
+  --json          print the result as one JSON object in the last line
+
+Exit status: 0 all is well, 65 some files could not be opened (they stay on
+the server), 75 the network or this computer's disk failed: try again.
+
+Example:
+  shoal sync && mutt -f ~/Mail/shoal
+`,
+  options: { profile: { type: "string" }, keep: { type: "boolean" }, json: { type: "boolean" } },
+  async run(_operands, options) {
+    const start = performance.now();
+    const { profile, places } = await loadProfile(String(options["profile"] ?? DEFAULT_PROFILE));
+    await makeFolder(places.state, 0o700);
+    const lock = takeLock(places.lock, "shoal sync for this profile");
+    try {
+      const { result, interruption } = await fetchMail(profile, places, options["keep"] === true);
+      const seconds = Math.round(performance.now() - start) / 1000;
+      report(profile, result, seconds);
+      if (options["json"] === true) print(`${JSON.stringify({ ...result, seconds })}\n`);
+      if (interruption !== undefined) throw interruption;
+      return result.failed.length > 0 ? EXIT.data : EXIT.ok;
+    } finally {
+      lock.release();
+    }
+  },
+};
+
+async function fetchMail(
+  profile: Profile,
+  places: Places,
+  keep: boolean,
+): Promise<{ result: SyncResult; interruption: unknown }> {
+  const keys = await loadKeys(profile.identities);
+  // Logging in takes several round trips: the disk is made ready meanwhile.
+  const connecting = SftpConnection.open(await loginOptions(profile, places, keys));
+  const [login, disk] = await Promise.allSettled([connecting, openMaildir(profile, places)]);
+  try {
+    if (login.status === "rejected") throw login.reason;
+    if (disk.status === "rejected") throw disk.reason;
+    return await runSync(profile, keys, login.value, disk.value, keep);
+  } finally {
+    if (login.status === "fulfilled") await login.value.end();
+    if (disk.status === "fulfilled") disk.value.close();
+  }
+}
+
+async function runSync(
+  profile: Profile,
+  keys: Keys,
+  sftp: SftpConnection,
+  maildir: Maildir,
+  keep: boolean,
+): Promise<{ result: SyncResult; interruption: unknown }> {
+  const progress = new Progress("fetching");
+  try {
+    return await syncMailbox({
+      sftp,
+      folder: profile.folder,
+      identities: keys.identities,
+      maildir,
+      keep,
+      now: () => Math.floor(Date.now() / 1000),
+      onProgress({ downloaded, failed, listed, duplicates, bytes }) {
+        progress.update(downloaded + failed.length + duplicates, listed, readableSize(bytes));
+      },
+    });
+  } finally {
+    progress.finish();
+  }
+}
+
+async function loginOptions(profile: Profile, places: Places, keys: Keys): Promise<SshOptions> {
+  const target: SshOptions = { ...sshOptionsOf(profile), identityFiles: keys.loginFiles };
+  if (keys.passphrase !== undefined) {
+    target.askpass = {
+      program: await makeAskpass(places.state),
+      env: { SHOAL_SSH_PASSPHRASE: keys.passphrase },
+    };
+  }
+  return target;
+}
+
+async function openMaildir(profile: Profile, places: Places): Promise<Maildir> {
+  const staging = `shoal-incoming-${places.name}`;
+  return await Maildir.open({ maildir: profile.maildir, staging, journal: places.journal });
+}
+
+function report(profile: Profile, result: SyncResult, seconds: number): void {
+  const { stored, duplicates, failed, bytes } = result;
+  const more = duplicates > 0 ? `, ${duplicates} seen before` : "";
+  say("shoal", `${stored} new in "${profile.maildir}"${more} (${readableSize(bytes)} in ${seconds} s)`);
+  for (const [code, failures] of groupByCode(failed)) {
+    for (const { file, message } of failures.slice(0, SHOWN_FAILURES)) say("shoal", `error: ${file}: ${message}`);
+    if (failures.length > SHOWN_FAILURES) {
+      say("shoal", `error: and ${failures.length - SHOWN_FAILURES} more like this (${code})`);
+    }
+    say("shoal", `hint: ${HINTS[code] ?? OTHER_HINT}`);
+  }
+}
+
+const SHOWN_FAILURES = 3;
+const DAMAGED_HINT =
+  "it was not stored and stays on the server; if it comes again, tell the operator: somebody may have changed it";
+const OTHER_HINT = "it was not stored and stays on the server: tell the operator";
+const HINTS: Record<string, string> = {
+  "NO-IDENTITY":
+    'add the key that it was sealed to under "identities" in the profile; it stays on the server until then',
+  DIGEST: DAMAGED_HINT,
+  "AGE-HEADER": DAMAGED_HINT,
+  "AGE-MAC": DAMAGED_HINT,
+  "AGE-PAYLOAD": DAMAGED_HINT,
+  "TOO-LARGE": "fetch it with sftp and open it with age",
+  FILE: "the server does not let this account read or remove it: tell the operator",
+};
+
+function groupByCode(failed: readonly SyncFailure[]): Map<string, SyncFailure[]> {
+  const groups = new Map<string, SyncFailure[]>();
+  for (const failure of failed) groups.set(failure.code, [...(groups.get(failure.code) ?? []), failure]);
+  return groups;
+}
+
+function readableSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
