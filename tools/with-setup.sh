@@ -45,6 +45,7 @@ ip iproute2
 ssh openssh-client
 ssh-keygen openssh-client
 sftp openssh-client
+/usr/sbin/sshd openssh-server
 age age
 openssl openssl
 rsync rsync
@@ -53,8 +54,17 @@ EOF
     echo "set-up: apt-get install$missing" >&2
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq >&2
+    # Tests start their own sshd on loopback; the host's own must not begin to listen because of us.
+    policy=/usr/sbin/policy-rc.d
+    if [ -e $policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy; fi
+    status=0
     # shellcheck disable=SC2086 # one word a package
-    apt-get install -y -qq --no-install-recommends $missing >&2
+    apt-get install -y -qq --no-install-recommends $missing >&2 || status=$?
+    [ -z "$policy" ] || rm -f "$policy"
+    [ $status = 0 ] || exit $status
+    case $missing in
+    *openssh-server*) if [ -d /run/systemd/system ]; then systemctl disable --quiet ssh.service ssh.socket >&2 || true; fi ;;
+    esac
   fi
 fi
 
