@@ -34,16 +34,22 @@ function sha256Of(file: Buffer): string {
   return createHash("sha256").update(file).digest("hex");
 }
 
+/** The lines that stand in front of the envelopes, header included. */
+export const ENVELOPES_HEAD: readonly string[] = [CONTENT_TYPE, "", VERSION_LINE];
+/** The line behind the last envelope. */
+export const ENVELOPES_END = END_LINE;
+
+/** The lines of one envelope. */
+export function* envelopeLines({ account, sha256, file }: Envelope): Generator<string, void, void> {
+  yield `to ${account} ${file.length} ${sha256}`;
+  for (let at = 0; at < file.length; at += LINE_BYTES) {
+    yield file.toString("base64", at, Math.min(at + LINE_BYTES, file.length));
+  }
+}
+
 /** The lines of the message, header included, without line ends; none starts with a dot or is longer than 900. */
 export function printEnvelopes(envelopes: readonly Envelope[]): string[] {
-  const lines = [CONTENT_TYPE, "", VERSION_LINE];
-  for (const { account, sha256, file } of envelopes) {
-    lines.push(`to ${account} ${file.length} ${sha256}`);
-    const text = file.toString("base64");
-    for (let at = 0; at < text.length; at += LINE_CHARACTERS) lines.push(text.slice(at, at + LINE_CHARACTERS));
-  }
-  lines.push(END_LINE);
-  return lines;
+  return [...ENVELOPES_HEAD, ...envelopes.flatMap((envelope) => [...envelopeLines(envelope)]), ENVELOPES_END];
 }
 
 /**

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { declaredBytes, parseCommand } from "./command.ts";
-import { takeLine } from "./command-line.ts";
-import { Refusal } from "./refusal.ts";
+import { takeLine } from "./front/command-line.ts";
+import { Refusal } from "./front/refusal.ts";
 
 test("a line is taken whole, once its CRLF is there", () => {
   assert.equal(takeLine(Buffer.from("NOOP")), null);

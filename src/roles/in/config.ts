@@ -43,7 +43,7 @@ const sealSchema = v.strictObject({
   /** Largest container, the envelopes of all recipients together. */
   maxContainerBytes: v.optional(count, 256 * 1024 * 1024),
   /** Memory for the messages of all sessions together. */
-  maxMemoryBytes: v.optional(count, 512 * 1024 * 1024),
+  maxMemoryBytes: v.optional(count, 256 * 1024 * 1024),
 });
 
 const fetchSchema = v.strictObject({

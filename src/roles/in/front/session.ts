@@ -5,10 +5,10 @@
 
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { type Command, declaredBytes, parseCommand } from "../command.ts";
 import { isPositive, printReply, type Reply, replyLines } from "../reply.ts";
 import { Wire } from "../wire.ts";
 import { Backend, BackendLost } from "./backend.ts";
-import { type Command, declaredBytes, parseCommand } from "./command.ts";
 import { readCommandLine } from "./command-line.ts";
 import type { Doorway } from "./doorway.ts";
 import { type Fault, MessageGuard } from "./message-guard.ts";
