@@ -5,7 +5,7 @@
  */
 
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
-import { inChunks } from "./chunks.ts";
+import { Chunks } from "./chunks.ts";
 import { checkHeaderMac, type Header, headerEnd, parseHeader } from "./header.ts";
 import type { Identity } from "./identity.ts";
 import { CHUNK_BYTES, ChunkOpener, PAYLOAD_NONCE_BYTES, TAG_BYTES } from "./stream.ts";
@@ -27,11 +27,13 @@ function unlock(identities: readonly Identity[], header: Header): Buffer {
   });
 }
 
-function payloadNonceAt(bytes: Buffer, offset: number): Buffer {
-  if (bytes.length < offset + PAYLOAD_NONCE_BYTES) {
+function openerOf(identities: readonly Identity[], file: Buffer, header: Header): ChunkOpener {
+  const fileKey = unlock(identities, header);
+  const payloadNonce = file.subarray(header.bytes, header.bytes + PAYLOAD_NONCE_BYTES);
+  if (payloadNonce.length < PAYLOAD_NONCE_BYTES) {
     throw new FormatError("AGE-HEADER", "age header: the file ends right behind it");
   }
-  return bytes.subarray(offset, offset + PAYLOAD_NONCE_BYTES);
+  return new ChunkOpener(fileKey, payloadNonce);
 }
 
 /**
@@ -40,8 +42,7 @@ function payloadNonceAt(bytes: Buffer, offset: number): Buffer {
  */
 export function open(identities: readonly Identity[], file: Buffer): Buffer {
   const header = parseHeader(file);
-  const fileKey = unlock(identities, header);
-  const opener = new ChunkOpener(fileKey, payloadNonceAt(file, header.bytes));
+  const opener = openerOf(identities, file, header);
   const sealed = file.subarray(header.bytes + PAYLOAD_NONCE_BYTES);
   if (sealed.length <= SEALED_CHUNK_BYTES) return opener.open(sealed, true);
   const rest = sealed.length % SEALED_CHUNK_BYTES;
@@ -59,7 +60,7 @@ export function open(identities: readonly Identity[], file: Buffer): Buffer {
 }
 
 /**
- * Opens what comes in pieces of any size. **Each chunk is genuine when it is handed out, the file only when the stream
+ * Opens what comes in pieces of any size. **What is handed out is genuine, the file as a whole only when the stream
  * ends without an error**: write to a temporary file and take it over at the end.
  * @throws the errors of {@link open}, while iterating
  */
@@ -67,37 +68,21 @@ export async function* openStream(
   identities: readonly Identity[],
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Buffer, void, void> {
-  const pieces = iterate(source);
-  const head = await readHead(pieces);
-  const header = parseHeader(head);
-  const fileKey = unlock(identities, header);
-  const opener = new ChunkOpener(fileKey, payloadNonceAt(head, header.bytes));
-  const sealed = behind(head.subarray(header.bytes + PAYLOAD_NONCE_BYTES), pieces);
-  for await (const { chunk, last } of inChunks(sealed, SEALED_CHUNK_BYTES)) yield opener.open(chunk, last);
-}
-
-async function* iterate(
-  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, void> {
-  yield* source;
-}
-
-/** Reads on until the header and the payload nonce are there, or the source ends. */
-async function readHead(pieces: AsyncGenerator<Uint8Array, void, void>): Promise<Buffer> {
   let head: Buffer = Buffer.alloc(0);
-  for (let end: number | null = null; end === null || head.length < end + PAYLOAD_NONCE_BYTES; ) {
-    const { value: piece } = await pieces.next();
-    if (piece === undefined) break;
-    head = Buffer.concat([head, piece]);
-    end = headerEnd(head);
+  let opener: ChunkOpener | undefined;
+  const chunks = new Chunks(SEALED_CHUNK_BYTES);
+  for await (const piece of source) {
+    let sealed = piece;
+    if (opener === undefined) {
+      head = Buffer.concat([head, piece]);
+      const end = headerEnd(head);
+      if (end === null || head.length < end + PAYLOAD_NONCE_BYTES) continue;
+      opener = openerOf(identities, head, parseHeader(head));
+      sealed = head.subarray(end + PAYLOAD_NONCE_BYTES);
+    }
+    for (const chunk of chunks.push(sealed)) yield opener.open(chunk, false);
   }
-  return head;
-}
-
-async function* behind(
-  first: Uint8Array,
-  rest: AsyncGenerator<Uint8Array, void, void>,
-): AsyncGenerator<Uint8Array, void, void> {
-  yield first;
-  yield* rest;
+  // A source that ended within the header fails here.
+  opener ??= openerOf(identities, head, parseHeader(head));
+  yield opener.open(chunks.last(), true);
 }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { PolicyError } from "#core/errors.ts";
-import { inChunks } from "./chunks.ts";
+import { Chunks } from "./chunks.ts";
 import { makeFileKey } from "./file-key.ts";
 import { printHeader } from "./header.ts";
 import type { Recipient } from "./recipient.ts";
@@ -68,9 +68,15 @@ export async function* sealStream(
 ): AsyncGenerator<Buffer, void, void> {
   const { head, sealer } = start(recipients);
   yield head;
-  for await (const { chunk, last } of inChunks(source, CHUNK_BYTES)) {
-    const { body, tag } = sealer.seal(chunk, last);
-    yield body;
-    yield tag;
+  const chunks = new Chunks(CHUNK_BYTES);
+  for await (const piece of source) {
+    for (const chunk of chunks.push(piece)) {
+      const { body, tag } = sealer.seal(chunk, false);
+      yield body;
+      yield tag;
+    }
   }
+  const { body, tag } = sealer.seal(chunks.last(), true);
+  yield body;
+  yield tag;
 }
