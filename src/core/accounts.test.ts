@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { type AccountEntry, checkedSealKeys, parseAccounts, printAccounts } from "./accounts.ts";
@@ -19,6 +20,17 @@ const SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILQWRznc25zOC1O1TxbA+IOhdIk35oK
 const ENTRY: AccountEntry = { name: "alice", quotaBytes: 104_857_600, fetch: "fetch", seal: [KEY] };
 
 test("the example of the format page", () => {
+  const page = readFileSync(new URL("../../docs/formats/accounts.md", import.meta.url), "utf8");
+  const example = /```\n(shoal-accounts[^]*?)```/.exec(page)?.[1] ?? "";
+  const { domain, byName } = parseAccounts(example);
+  assert.deepEqual(
+    [...byName.values()].map((account) => account.recipients().length),
+    [2, 1],
+  );
+  assert.equal(printAccounts(domain, byName.values()), example);
+});
+
+test("prints sorted, without duplicates, and hands out keys parsed once", () => {
   const text = printAccounts("example.org", [
     { ...ENTRY, name: "bob", quotaBytes: 0, seal: [OTHER, KEY, OTHER] },
     ENTRY,

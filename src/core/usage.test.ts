@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { FormatError } from "./errors.ts";
@@ -15,6 +16,19 @@ test("parsing inverts printing", () => {
       assert.equal(printUsage(parseUsage(text)), text);
     }),
   );
+});
+
+test("the example of the format page", () => {
+  const page = readFileSync(new URL("../../docs/formats/accounts.md", import.meta.url), "utf8");
+  const example = /```\n(shoal-usage[^]*?)```/.exec(page)?.[1] ?? "";
+  assert.deepEqual(
+    [...parseUsage(example).bytesByAccount],
+    [
+      ["alice", 5_242_880],
+      ["bob", 0],
+    ],
+  );
+  assert.equal(printUsage(parseUsage(example)), example);
 });
 
 test("sorts a name before those that it begins", () => {

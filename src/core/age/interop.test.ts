@@ -97,6 +97,32 @@ describe("with the age command", () => {
   });
 });
 
+test("two real keys of one tag: age seals to both, either opens here, and we don't seal to both", () => {
+  const vectors = new URL("../../../test/vectors/age/", import.meta.url);
+  const secrets = ["colliding-tag-1", "colliding-tag-2"].map((name) => readFileSync(new URL(name, vectors), "utf8"));
+  const identities = secrets.map((secret) => parseIdentities(secret));
+  const lines = identities.map(([identity]) => identity?.recipient ?? "");
+  const recipients = lines.map(parseRecipient);
+  assert.equal(recipients[0]?.tag, recipients[1]?.tag);
+  assert.notEqual(lines[0], lines[1]);
+  const both = execFileSync(
+    "age",
+    lines.flatMap((line) => ["-r", line]),
+    { input: "hello" },
+  );
+  for (const identity of identities) assert.equal(open(identity, both).toString(), "hello");
+  const first = execFileSync("age", ["-r", lines[0] ?? ""], { input: "hello" });
+  assert.equal(open(identities.flat().reverse(), first).toString(), "hello");
+  assert.throws(
+    () => open(identities[1] ?? [], first),
+    (error) => error instanceof PolicyError && error.code === "NO-IDENTITY",
+  );
+  assert.throws(
+    () => seal(recipients, Buffer.from("hello")),
+    (error) => error instanceof PolicyError && error.code === "KEY-TAG",
+  );
+});
+
 describe("with the npm library", () => {
   for (const [name, generate] of [
     ["X25519", generateX25519Identity],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { FormatError, VerifyError } from "#core/errors.ts";
@@ -19,14 +20,14 @@ function isRefusal(error: unknown): boolean {
 }
 
 test("the example of the format page", () => {
-  assert.deepEqual(printEnvelopes([makeEnvelope("alice", Buffer.from("age-encryption.org/v1\n"))]), [
-    "Content-Type: application/x-shoal-envelopes",
-    "",
-    "shoal-envelopes/v1",
-    "to alice 22 66c2c08ff126324347b09d35bf079722bacf8db334372cfdf61bd9573acbce0e",
-    "YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==",
-    "end",
+  const page = readFileSync(new URL("../../../docs/formats/envelopes.md", import.meta.url), "utf8");
+  const example = /```\n(Received[^]*?)```/.exec(page)?.[1] ?? "";
+  const envelopes = parseEnvelopes(Buffer.from(example));
+  assert.deepEqual(envelopes, [
+    makeEnvelope("alice", Buffer.from("age-encryption.org/v1\n")),
+    makeEnvelope("bob", Buffer.from("abc")),
   ]);
+  assert.ok(example.endsWith(joined(printEnvelopes(envelopes)).toString()));
 });
 
 test("parsing inverts printing, with LF or CRLF, with fields in front", () => {
