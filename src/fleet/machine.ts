@@ -54,7 +54,7 @@ export interface ServiceSpec {
   before?: readonly (readonly string[])[];
 }
 
-/** A command that runs every `everySeconds`, first after one period. */
+/** A command that runs when the machine starts and then again `everySeconds` after each end. */
 export interface ScheduleSpec {
   name: string;
   everySeconds: number;

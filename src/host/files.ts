@@ -1,6 +1,17 @@
 /** The one place that makes files durable: either the old or the new content is on disk, never a mixture. */
 
-import { type FileHandle, lstat, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
+import {
+  chmod,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  stat,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FormatError } from "#core/errors.ts";
 
@@ -52,6 +63,18 @@ export async function writeDurably(
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/**
+ * Replaces a file that lives in memory (tmpfs) and so needs no fsync: readers see the old or the new content. Node's
+ * permission model, under which role programs run, forbids fsync altogether.
+ */
+export async function replaceInMemory(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  await writeFile(temporary, content, { mode });
+  // The umask may have taken bits away that other accounts of the machine need.
+  await chmod(temporary, mode);
+  await rename(temporary, path);
 }
 
 /**

@@ -12,6 +12,7 @@ import { defineDebianPackages } from "#fleet/cell/debian.ts";
 import type { NetworkPlan } from "#fleet/cell/network-plan.ts";
 import { networkFolder, routerNamespace } from "#fleet/cell/places.ts";
 import { type Fleet, parseFleet } from "#fleet/definition/definition.ts";
+import { ensureFleetKeys } from "#fleet/keys.ts";
 import { siteMachines } from "#fleet/plan.ts";
 import { readProgram } from "#fleet/programs.ts";
 import type { ExecOptions, ExecResult } from "#host/exec.ts";
@@ -160,10 +161,7 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
     const accounts: string[] = [];
     const [fetchHost] = hosts("fetch");
     for (const person of people) {
-      await stage.as(person, `shoal init --account ${person} --host ${fetchHost?.name}`);
-      const key = (
-        await stage.as(person, "cat ~/.ssh/shoal_ed25519.pub 2>/dev/null || cat ~/.config/shoal/*.pub")
-      ).trim();
+      const key = (await stage.as(person, `shoal init --account ${person} --host ${fetchHost?.name}`)).trim();
       accounts.push(`  ${person}:\n    keys:\n      - auth,seal ${key}`);
     }
     await writeFile(
@@ -176,7 +174,6 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
     );
     onProgress("the fleet");
     await stage.up();
-    const { ensureFleetKeys } = await import("#fleet/keys.ts");
     const { publicKeys } = await ensureFleetKeys(stage.fleet);
     const lines = machines
       .filter(({ role }) => role === "fetch")

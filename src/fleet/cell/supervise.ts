@@ -33,8 +33,9 @@ ${before}exec ${asUser(service.user)}${shell(service.command)}
 function scheduleScript(schedule: ScheduleSpec): string {
   return `#!/bin/sh
 exec 2>&1
-while sleep ${schedule.everySeconds}; do
+while :; do
   ${asUser(schedule.user)}${shell(schedule.command)}
+  sleep ${schedule.everySeconds}
 done
 `;
 }

@@ -17,6 +17,7 @@ const usageFolder = "/srv/usage";
  * - `/srv/mail/ACCOUNT` is root's (sshd requires it of a chroot) and its group is the account's own;
  * - `mail/` in it belongs to the account, is sticky and hands its group to new files; others (only `deposit` can get
  *   there, everyone else is locked into another root) may add to it and not list it;
+ * - `incoming/` is where a file is written before it gets its name in `mail/`, out of the account's sight;
  * - a deposited file has mode 0040: its owner `deposit` can neither read nor write it, the account reads it through its
  *   group and deletes it as owner of the sticky folder.
  */
@@ -24,6 +25,7 @@ function mailboxFolders({ name }: Account): FolderSpec[] {
   return [
     { path: `${mailFolder}/${name}`, mode: 0o751, owner: "root", group: name, keep: true },
     { path: `${mailFolder}/${name}/mail`, mode: 0o3773, owner: name, group: name, keep: true },
+    { path: `${mailFolder}/${name}/incoming`, mode: 0o3703, owner: "root", group: name, keep: true },
   ];
 }
 
@@ -41,6 +43,12 @@ const systemUsers: UserSpec[] = [
   { name: "deposit", uid: 900, group: "deposit", home: "/", shell: "/usr/sbin/nologin" },
   { name: "usage", uid: 901, group: "usage", home: "/", shell: "/usr/sbin/nologin" },
 ];
+
+/** Removes files of all accounts that are older than `minutes`. */
+function removeOld(pattern: string, minutes: number): string[] {
+  const depth = ["-mindepth", "3", "-maxdepth", "3"];
+  return ["find", mailFolder, ...depth, "-type", "f", "-path", `*/${pattern}`, "-mmin", `+${minutes}`, "-delete"];
+}
 
 /** Sizes of all mailboxes for quota checks, in the format of docs/formats/accounts.md. */
 const usageScript = `#!/bin/sh
@@ -103,8 +111,6 @@ export const fetchRole: Role = {
     users: [...systemUsers, ...accountsHere(view).map((account) => user(view, account))],
     folders: [
       { path: mailFolder, mode: 0o711, owner: "root", group: "root", keep: true },
-      // Half deposits: names here are hard links or leftovers, removed after ten minutes.
-      { path: `${mailFolder}/incoming`, mode: 0o1733, owner: "root", group: "root", keep: true },
       ...accountsHere(view).flatMap(mailboxFolders),
       { path: usageFolder, mode: 0o755, owner: "root", group: "root", keep: false },
     ],
@@ -116,27 +122,14 @@ export const fetchRole: Role = {
         name: "retention",
         everySeconds: 3600,
         user: "root",
-        command: [
-          "find",
-          mailFolder,
-          "-mindepth",
-          "3",
-          "-maxdepth",
-          "3",
-          "-type",
-          "f",
-          "-path",
-          "*/mail/*.age",
-          "-mmin",
-          `+${view.fleet.retentionDays * 24 * 60}`,
-          "-delete",
-        ],
+        command: removeOld("mail/*.age", view.fleet.retentionDays * 24 * 60),
       },
       {
         name: "incoming",
         everySeconds: 60,
         user: "root",
-        command: ["find", `${mailFolder}/incoming`, "-type", "f", "-mmin", "+10", "-delete"],
+        // What is left there is half a deposit, or a second name of a finished one.
+        command: removeOld("incoming/*", 10),
       },
     ],
   }),

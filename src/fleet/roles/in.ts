@@ -172,6 +172,13 @@ function files(view: RoleView): FileSpec[] {
         domain: fleet.domain,
         maxMessageBytes: fleet.limits.messageBytes,
         maxRecipients: fleet.limits.recipients,
+        frontPort: port.smtpd,
+        courierPort: port.courier,
+        rspamdUrl: `http://${loopback}:${port.rspamd}`,
+        sealCommand: node("shoal-seal", "/etc/shoal/seal.json", [...readConfig, "--allow-fs-read=/run/shoal"]).join(
+          " ",
+        ),
+        sealUser: "shoal-seal",
       }),
     ),
     ...["shoal-front", "shoal-seal", "shoal-courier"].map(program),

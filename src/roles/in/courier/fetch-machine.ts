@@ -50,7 +50,7 @@ export class FetchMachine {
   }
 
   async #depositOnce(sftp: SftpConnection, { account, sha256, file }: Envelope): Promise<void> {
-    const temporary = `/incoming/${randomBytes(16).toString("hex")}`;
+    const temporary = `/${account}/incoming/${randomBytes(16).toString("hex")}`;
     const final = `/${account}/mail/${sha256}.age`;
     const handle = await sftp.open(temporary, OPEN.create | OPEN.exclusive | OPEN.write);
     // The name must not exist before the content is on disk, so the link waits for the first fsync.

@@ -13,6 +13,8 @@ import { serveSession } from "./session.ts";
 import { UsageKeeper } from "./usage-keeper.ts";
 
 const name = "shoal-courier";
+/** Pause after a machine did not tell its sizes. */
+const retrySeconds = 1;
 const log = (text: string): void => say(name, text);
 
 try {
@@ -39,16 +41,18 @@ try {
   server.listen({ host: config.listen.address, port: config.listen.port, backlog: 256 }, () => log("ready"));
 
   for (;;) {
+    let pause = config.usageSeconds;
     for (const machine of machines) {
       try {
         usage.counted(machine.name, await machine.usage());
       } catch (error) {
         // Seal refuses new mail with 451 when the file gets too old.
+        pause = Math.min(pause, retrySeconds);
         log(`no mailbox sizes from ${machine.name}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
     await usage.write();
-    await sleep(config.usageSeconds * 1000);
+    await sleep(pause * 1000);
   }
 } catch (error) {
   complain(name, error);

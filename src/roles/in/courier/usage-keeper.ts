@@ -1,7 +1,7 @@
 /** Mailbox sizes for seal: what each fetch machine counted last, and what was deposited since. */
 
 import { printUsage, type Usage } from "#core/usage.ts";
-import { writeDurably } from "#host/files.ts";
+import { replaceInMemory } from "#host/files.ts";
 
 /** A count and a deposit in the same two seconds may have missed each other: the deposit counts then. */
 const overlapSeconds = 2;
@@ -39,6 +39,6 @@ export class UsageKeeper {
     }
     for (const { account, bytes } of this.#deposits)
       bytesByAccount.set(account, (bytesByAccount.get(account) ?? 0) + bytes);
-    await writeDurably(this.#file, printUsage({ time, bytesByAccount }), 0o644);
+    await replaceInMemory(this.#file, printUsage({ time, bytesByAccount }), 0o644);
   }
 }
