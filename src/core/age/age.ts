@@ -1,4 +1,7 @@
-/** age v1 (C2SP age specification): the one door to sealing and opening. */
+/**
+ * age v1 (C2SP age specification): the one door to sealing and opening. A program that only seals imports `seal.ts` and
+ * `recipient.ts` instead: then its bundle holds nothing that reads private keys.
+ */
 
 export type { Identity } from "./identity.ts";
 export { parseIdentities } from "./identity.ts";
