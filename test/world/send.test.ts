@@ -6,7 +6,8 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { HostError } from "#core/errors.ts";
 import { exec } from "#host/exec.ts";
-import { dotStuffed, inbox, queue, type RunOnMachine, sendmail, submit, submitAll, waitForEmptyQueue } from "./send.ts";
+import { dotStuffed } from "#test/corpus/dot-stuffing.ts";
+import { inbox, queue, type RunOnMachine, sendmail, submit, submitAll, waitForEmptyQueue } from "./send.ts";
 import { eximDeliveries, eximQueue, postfixDeliveries, postfixQueue } from "./stranger-log.ts";
 import { exim, post } from "./world.ts";
 

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { HostError } from "#core/errors.ts";
 import type { ExecOptions, ExecResult } from "#host/exec.ts";
+import { dotStuffed } from "#test/corpus/dot-stuffing.ts";
 import { eximLog } from "#test/world/exim.ts";
 import { inboxMaildir } from "#test/world/machine-parts.ts";
 import { postfixLog } from "#test/world/postfix.ts";
@@ -62,13 +63,6 @@ export async function submitAll(
     throw new HostError("NETWORK", `"${stranger.machine}" took ${ids.length} of ${mails.length} mails: ${said.trim()}`);
   }
   return ids;
-}
-
-/** The bytes of DATA (RFC 5321, section 4.5.2), final dot included. */
-export function dotStuffed(message: Uint8Array): Buffer {
-  const text = Buffer.from(message).toString("latin1");
-  const ended = text === "" || text.endsWith("\r\n") ? text : `${text}\r\n`;
-  return Buffer.from(`${ended.replaceAll(/(^|\r\n)\./g, "$1..")}.\r\n`, "latin1");
 }
 
 /**
