@@ -36,7 +36,7 @@ if [ "$kind" = machine ]; then
   fi
   missing=
   while read -r program package; do
-    command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
+    command -v "$program" >/dev/null 2>&1 || [ -e "$program" ] || missing="$missing $package"
   done <<EOF
 mmdebstrap mmdebstrap
 runc runc
@@ -49,6 +49,9 @@ sftp openssh-client
 age age
 openssl openssl
 rsync rsync
+xz xz-utils
+dkimverify python3-dkim
+/usr/lib/python3/dist-packages/nacl python3-nacl
 EOF
   if [ -n "$missing" ]; then
     echo "set-up: apt-get install$missing" >&2

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { link, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -210,4 +210,39 @@ test("a deleted file that a process holds open is no longer below a root, and fo
     await once(child, "close");
   }
   assert.deepEqual((await searchDeleted([mark], [child.pid ?? 0])).hits, []);
+});
+
+test("a machine in namespaces of its own: its memory file systems and its processes' deleted files are searched", async () => {
+  const path = await folder("machine");
+  const script = `mount -t tmpfs none "$1" && echo ${mark} > "$1/log" && echo ${mark} > "$2" && exec 3< "$2" && rm "$2" && echo ready && sleep 60`;
+  const unshare = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"];
+  const inside = ["sh", "-c", script, "sh", path, join(root, "gone")];
+  const child = spawn("unshare", [...unshare, ...inside], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    await once(child.stdout, "data");
+    assert.deepEqual((await searchForMarks([path], [mark])).hits, []);
+    const first = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8"));
+    const { hits } = await searchForMarks([`/proc/${first}/root${path}/`], [mark]);
+    assert.deepEqual(
+      hits.map((hit) => hit.file),
+      [`/proc/${first}/root${path}/log`],
+    );
+    const deleted = await searchDeleted([mark], [first]);
+    assert.deepEqual(
+      deleted.hits.map((hit) => hit.file),
+      [`/proc/${first}/fd/3`],
+    );
+  } finally {
+    // It ignores gentler signals while its child runs.
+    child.kill("SIGKILL");
+    await once(child, "close");
+  }
+});
+
+test("a root with a final slash is followed, one without is a link like any other", async () => {
+  const path = await folder("target");
+  await writeFile(join(path, "file"), mark);
+  await symlink(path, join(root, "way-in"));
+  assert.equal((await searchForMarks([join(root, "way-in")], [mark])).hits.length, 0);
+  assert.equal((await searchForMarks([`${join(root, "way-in")}/`], [mark])).hits.length, 1);
 });

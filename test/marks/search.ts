@@ -27,7 +27,8 @@ export interface WorkerTask {
 }
 
 /**
- * Searches every regular file below the roots (a root may also be a single file).
+ * Searches every regular file below the roots. A root may be a folder, a single file, or with a final slash a link to a
+ * folder, as `/proc/PID/root/` for all that a process sees.
  * Symbolic links are not followed, sockets, pipes and devices not opened; their names count. Mounted folders are
  * entered unless they are views into the kernel. The reading is done by worker threads, one for each core.
  *

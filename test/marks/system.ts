@@ -96,7 +96,7 @@ function withoutRace<T>(action: () => T): T | null {
 }
 
 /**
- * The whole proof: the given folders, all swap, cores, and what the given processes hold open though it is deleted.
+ * The whole proof: the given folders, what the given processes hold open though it is deleted, all swap, and cores.
  * @param pids the processes of the machines under proof: others (a stranger's mail server) may hold marks rightly
  */
 export async function searchEverywhere(
