@@ -9,8 +9,9 @@ import { after, before, test } from "node:test";
 import { exec } from "#host/exec.ts";
 import { startFront } from "#roles/in/front/server.ts";
 import { loadTls } from "#roles/in/front/tls.ts";
+import { freePort } from "#test/sshd.ts";
 import { pause, RawClient } from "./in-raw-client.ts";
-import { freePort, TestSmtpd } from "./in-smtpd.ts";
+import { TestSmtpd } from "./in-smtpd.ts";
 
 const maxMessageBytes = 300_000;
 const logged: string[] = [];
@@ -71,7 +72,7 @@ after(async () => {
 
 /** The messages that smtpd delivered and that name `mark`. */
 async function delivered(mark: string): Promise<string[]> {
-  const box = join(await smtpd.root(), "var/mail/box/new");
+  const box = join(await smtpd.path(), "var/mail/box/new");
   const files = await readdir(box).catch(() => []);
   const texts = await Promise.all(files.map((file) => readFile(join(box, file), "latin1")));
   return texts.filter((text) => text.includes(mark));

@@ -20,23 +20,36 @@ export interface FilterReport {
 }
 
 /** The longest `filter|0.7|…|token|` that is believed. */
-const maxPrefixBytes = 200;
+const maxPrefixBytes = 128;
 const hexadecimal = /^[0-9a-f]{1,16}$/;
 
-/** Null for a line that is none of these, or of another protocol version. */
+/** Null for a line that is none of these, or of another protocol. Called for each line of each message. */
 export function parseFilterLine(line: Buffer): FilterRequest | FilterReport | null {
-  const prefix = line.toString("latin1", 0, maxPrefixBytes);
-  const fields = prefix.split("|", 7);
-  const [kind, version = "", , subsystem, name = "", session = "", token = ""] = fields;
-  if (!/^0\.\d+$/.test(version) || subsystem !== "smtp-in" || !hexadecimal.test(session)) return null;
-  if (kind === "report") {
-    const skipped = fields.slice(0, 6).join("|").length + 1;
-    return { kind, event: name, session, rest: line.toString("latin1", skipped) };
-  }
-  if (kind !== "filter" || !hexadecimal.test(token)) return null;
-  const skipped = fields.join("|").length + 1;
-  if (skipped > line.length + 1) return null;
-  return { kind, phase: name, session, token, parameter: line.subarray(skipped) };
+  const prefix = line.toString("latin1", 0, Math.min(maxPrefixBytes, line.length));
+  const isFilter = prefix.startsWith("filter|0.");
+  if (!isFilter && !prefix.startsWith("report|0.")) return null;
+  // kind|version|time|subsystem|name|session|token|…
+  const nameAt = afterBar(prefix, afterBar(prefix, "filter|0.".length)) + "smtp-in|".length;
+  const sessionAt = afterBar(prefix, nameAt);
+  const sessionEnd = endOfField(prefix, sessionAt);
+  if (prefix.slice(nameAt - "smtp-in|".length, nameAt) !== "smtp-in|") return null;
+  const name = prefix.slice(nameAt, sessionAt - 1);
+  const session = prefix.slice(sessionAt, sessionEnd);
+  if (!hexadecimal.test(session)) return null;
+  if (!isFilter) return { kind: "report", event: name, session, rest: line.toString("latin1", sessionEnd + 1) };
+  const tokenEnd = endOfField(prefix, sessionEnd + 1);
+  const token = prefix.slice(sessionEnd + 1, tokenEnd);
+  if (!hexadecimal.test(token)) return null;
+  return { kind: "filter", phase: name, session, token, parameter: line.subarray(tokenEnd + 1) };
+}
+
+function endOfField(text: string, from: number): number {
+  const bar = text.indexOf("|", from);
+  return bar < 0 ? text.length : bar;
+}
+
+function afterBar(text: string, from: number): number {
+  return endOfField(text, from) + 1;
 }
 
 /** What the filter says once, when smtpd's configuration lines have ended. */

@@ -12,7 +12,7 @@ import { Output } from "./output.ts";
 
 /** smtpd's own lines have at most 65,536 bytes. */
 const maxLineBytes = 4 * 1024 * 1024;
-const refreshMilliseconds = 1000;
+const refreshMilliseconds = 250;
 let unloggedLines = 0;
 
 /** A log that nobody can write to must not stop the mail. */
