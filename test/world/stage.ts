@@ -13,10 +13,12 @@ import type { NetworkPlan } from "#fleet/cell/network-plan.ts";
 import { networkFolder, routerNamespace } from "#fleet/cell/places.ts";
 import { type Fleet, parseFleet } from "#fleet/definition/definition.ts";
 import { ensureFleetKeys } from "#fleet/keys.ts";
+import type { MachineSpec } from "#fleet/machine.ts";
 import { siteMachines } from "#fleet/plan.ts";
 import { readProgram } from "#fleet/programs.ts";
 import type { ExecOptions, ExecResult } from "#host/exec.ts";
 import { bundle, programs } from "#tools/build.ts";
+import { untilAccepting } from "./smtp-probe.ts";
 import { type WorldOptions, worldAddresses, worldMachines, worldPackages } from "./world.ts";
 
 export interface StageOptions {
@@ -30,6 +32,8 @@ export interface StageOptions {
   moreAccounts?: string;
   /** Replaces lines of the definition, as `["quota: 100 MB", "quota: 1 MB"]`. */
   changes?: readonly (readonly [string, string])[];
+  /** Further machines in the world. */
+  worldMachines?: (network: string) => MachineSpec[];
   /** Further DNS records. */
   records?: WorldOptions["records"];
   onProgress?: (text: string) => void;
@@ -104,12 +108,15 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
     machines.filter((machine) => machine.role === role).map(({ hostname, address }) => ({ name: hostname, address }));
   const worldPlan: NetworkPlan = {
     name: world,
-    machines: worldMachines({
-      network: `10.${options.net + 1}.0`,
-      fleet: { domain, mx: hosts("in"), hosts: hosts("fetch") },
-      people,
-      ...(options.records === undefined ? {} : { records: options.records }),
-    }),
+    machines: [
+      ...worldMachines({
+        network: `10.${options.net + 1}.0`,
+        fleet: { domain, mx: hosts("in"), hosts: hosts("fetch") },
+        people,
+        ...(options.records === undefined ? {} : { records: options.records }),
+      }),
+      ...(options.worldMachines?.(`10.${options.net + 1}.0`) ?? []),
+    ],
     links: "open",
     uplink: { kind: "host" },
     prefix: `10.${options.net + 1}.0.0/24`,
@@ -179,6 +186,7 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
       .filter(({ role }) => role === "fetch")
       .map(({ hostname, address, name }) => `${hostname},${address} ${publicKeys.get(`host/${name}`)}\n`);
     await stage.exec("user", ["sh", "-c", "cat > /etc/ssh/ssh_known_hosts"], { input: lines.join("") });
+    if (people[0] !== undefined) await untilAccepting(stage.address("in"), `${people[0]}@${domain}`, 30);
     return stage;
   } catch (error) {
     await stage.close();

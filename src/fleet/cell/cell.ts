@@ -87,7 +87,7 @@ export async function stopCell(network: string, machine: string): Promise<void> 
     await exec("runc", ["--root", runcRoot, "delete", "--force", places.id]);
   }
   await removeMachineNetwork(network, machine);
-  while (await isMounted(places.root)) await exec("umount", [places.root]);
+  await unmount(places.root);
   await rm(places.folder, { recursive: true, force: true });
 }
 
@@ -155,6 +155,18 @@ export async function execInCell(
 ): Promise<ExecResult> {
   const [program, ...args] = await cellCommand(network, machine, command);
   return await tryExec(program, args, options);
+}
+
+/** Unmounts; what a dying process still holds open is detached after two seconds and goes with it. */
+async function unmount(path: string): Promise<void> {
+  for (let tries = 0; await isMounted(path); tries++) {
+    if (tries < 40) {
+      const { status } = await tryExec("umount", [path]);
+      if (status !== 0) await sleep(50);
+    } else {
+      await exec("umount", ["--lazy", path]);
+    }
+  }
 }
 
 async function isMounted(path: string): Promise<boolean> {

@@ -1,0 +1,151 @@
+/**
+ * The main job, watched: a fleet of separate machines comes up, strangers' real mail servers deliver to it, the owner's
+ * client fetches, opens and shows the mail, and no disk of the servers holds a word of it.
+ *
+ *   npm run demo                  watch, then everything is taken down
+ *   npm run demo -- --keep        leave it running, to send and read mail yourself
+ *   npm run demo -- --down        end what --keep left running
+ *   npm run -s demo -- --json     the last line of standard output is JSON
+ */
+
+import { copyFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { destroyCells } from "#fleet/cell/cells.ts";
+import { siteMachines } from "#fleet/plan.ts";
+import { makeMark } from "#test/marks/marks.ts";
+import { describeFindings } from "#test/marks/search.ts";
+import { searchStage } from "#test/marks/stage-search.ts";
+import { sendmail, waitForEmptyQueue } from "#test/world/send.ts";
+import { openStage, type Stage } from "#test/world/stage.ts";
+import { exim, post, strangers } from "#test/world/world.ts";
+
+const { values } = parseArgs({
+  options: { json: { type: "boolean" }, keep: { type: "boolean" }, down: { type: "boolean" } },
+});
+const started = performance.now();
+
+function tell(text: string): void {
+  const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(5);
+  process.stderr.write(`${seconds} s  ${text}\n`);
+}
+
+function step(text: string): void {
+  process.stderr.write(`\n        ${text}\n`);
+}
+
+/** Waits until something is true, looking twice a second. */
+async function until(what: string, seconds: number, isTrue: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + seconds * 1000;
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`${what}: not after ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+const fileCount = ["sh", "-c", "find /srv/mail -name '*.age' | wc -l"];
+
+async function show(stage: Stage): Promise<void> {
+  const mails = [
+    { stranger: post, from: "carol@post.example", to: "alice@shoal.example", mark: makeMark() },
+    { stranger: exim, from: "dave@exim.example", to: "alice@shoal.example", mark: makeMark() },
+    { stranger: post, from: "carol@post.example", to: "bob@shoal.example", mark: makeMark() },
+  ];
+
+  step("1. Strangers send mail: a real Postfix at post.example, a real Exim at exim.example.");
+  for (const { stranger, from, to, mark } of mails) {
+    const message = `From: ${from}\nTo: ${to}\nSubject: For your eyes: ${mark}\n\nThe secret word is ${mark}.\n`;
+    await sendmail(stage.exec, stranger, { from, to: [to] }, message);
+    tell(`${from} -> ${to}, with the secret word ${mark}`);
+  }
+  for (const stranger of strangers) await waitForEmptyQueue(stage.exec, stranger, 90);
+  const accepted = mails.length;
+  tell(`accepted: ${accepted}; the strangers' queues are empty`);
+
+  step("2. On fetch it lies sealed.");
+  await until("sealed mail on fetch", 60, async () => {
+    const { stdout } = await stage.exec("fetch", fileCount);
+    return Number(stdout.toString("utf8")) === accepted;
+  });
+  const list = await stage.exec("fetch", [
+    "sh",
+    "-c",
+    "cd /srv/mail && ls -ln */mail/*.age | awk '{print $1, $5, $9}'; head -c 120 alice/mail/*.age | head -n 3",
+  ]);
+  for (const line of list.stdout
+    .toString("latin1")
+    .replaceAll(/[^\n\x20-\x7e]+/g, " ")
+    .trimEnd()
+    .split("\n"))
+    tell(line.slice(0, 110));
+
+  step("3. Everything that the servers could have written to is searched for the secret words, in every encoding.");
+  const search = await searchStage(
+    stage,
+    mails.map(({ mark }) => mark),
+  );
+  const findings = describeFindings(search);
+  tell(`${search.filesSearched} files, ${(search.bytesSearched / 1e6).toFixed(0)} MB: ${search.hits.length} hits`);
+  for (const line of findings) tell(line);
+
+  step("4. The owners fetch it over SFTP, open it, and read.");
+  let opened = 0;
+  for (const person of ["alice", "bob"]) {
+    tell(`${person}$ shoal sync`);
+    const summary = JSON.parse((await stage.as(person, "shoal sync --json")).trim().split("\n").at(-1) ?? "{}") as {
+      stored?: number;
+    };
+    tell(`${summary.stored} new`);
+    const own = mails.filter(({ to }) => to.startsWith(`${person}@`));
+    for (let number = 1; number <= own.length; number++) {
+      const shown = await stage.as(person, `shoal show ${number}`);
+      if (number === 1) for (const line of shown.trimEnd().split("\n")) tell(`  ${line}`);
+      opened += own.filter(({ mark }) => shown.includes(`The secret word is ${mark}.`)).length;
+    }
+  }
+  const { stdout } = await stage.exec("fetch", fileCount);
+  tell(`opened: ${opened}; left on the server: ${Number(stdout.toString("utf8"))}`);
+
+  const result = {
+    accepted,
+    delivered: accepted,
+    opened,
+    plaintextHits: search.hits.length,
+    filesSearched: search.filesSearched,
+    roles: siteMachines(stage.fleet, stage.fleet.live).map(({ name }) => name),
+    seconds: Math.round((performance.now() - started) / 100) / 10,
+  };
+  step(`Done in ${result.seconds} s.`);
+  if (values.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (opened !== accepted || findings.length > 0) throw new Error("the demo did not show what it promises");
+}
+
+if (values.down === true) {
+  await destroyCells("demo");
+  await destroyCells("wdemo");
+} else {
+  tell(
+    "machines of the fleet (in, spam-in, fetch) and of a test internet; the first time, their images take some minutes",
+  );
+  const stage = await openStage({ name: "demo", net: 83, onProgress: tell });
+  const stop = (): void => {
+    void stage.close().finally(() => process.exit(130));
+  };
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  try {
+    await show(stage);
+    if (values.keep === true) {
+      await copyFile(stage.fleetFile, "fleet.demo.yaml");
+      step(`It keeps running. From this machine you are a stranger on its internet:
+
+  swaks --server ${stage.address("in")} --from you@post.example --to alice@shoal.example --header "Subject: hi"
+  node dist/shoalctl.mjs status --fleet fleet.demo.yaml
+  node test/demo.ts --down`);
+    }
+  } finally {
+    if (values.keep !== true) {
+      tell("taking everything down");
+      await stage.close();
+    }
+  }
+}
