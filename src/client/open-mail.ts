@@ -41,9 +41,21 @@ export function openMail(identities: readonly Identity[], digest: string, file: 
 export function messageDigestOf({ trace, message }: SealedMail): string | undefined {
   if (!hasMessageId(message)) return undefined;
   return createHash("sha256")
-    .update(`shoal-message/v1\n${trace.sender}\n${trace.addresses.join("\n")}\n\n`)
-    .update(message)
+    .update(`shoal-message/v1\n${trace.sender}\n${[...trace.addresses].sort().join("\n")}\n\n`)
+    .update(asSent(trace.host, message))
     .digest("hex");
+}
+
+/**
+ * The message as the sender had it, without what `host`, our own machine, put in front: smtpd's Received field, which
+ * holds another number each time, and above it what the spam filter found, which may also be another each time.
+ */
+function asSent(host: string, message: Buffer): Buffer {
+  const end = message.indexOf("\n\n");
+  const header = message.toString("latin1", 0, end < 0 ? message.length : end + 1);
+  const first = /^Received:.*\n(?:[ \t].*\n)*/m.exec(header);
+  if (first === null || !first[0].includes(`\tby ${host} (OpenSMTPD) `)) return message;
+  return message.subarray(first.index + first[0].length);
 }
 
 function hasMessageId(message: Buffer): boolean {
