@@ -47,11 +47,7 @@ test("what another sent, or to others, or that another machine of the way wrote,
     digest(`Received: from a\n${ours("1")}${sent}`),
     digest(`Received: from b\n${ours("1")}${sent}`),
   ];
-  assert.equal(
-    new Set([first, ...others]).size,
-    others.length + 1 - 1,
-    "only the two with two fields of ours differ not",
-  );
+  assert.equal(new Set([first, ...others]).size, others.length + 1);
 });
 
 test("a message without Message-ID has none", () => {
