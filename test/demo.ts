@@ -4,12 +4,15 @@
  *
  *   npm run demo                  watch, then everything is taken down
  *   npm run demo -- --keep        leave it running, to send and read mail yourself
+ *   npm run demo -- --as alice    a shell on the users' computer, while it runs
  *   npm run demo -- --down        end what --keep left running
  *   npm run -s demo -- --json     the last line of standard output is JSON
  */
 
-import { copyFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { cellCommand } from "#fleet/cell/cell.ts";
 import { destroyCells } from "#fleet/cell/cells.ts";
 import { siteMachines } from "#fleet/plan.ts";
 import { makeMark } from "#test/marks/marks.ts";
@@ -20,8 +23,10 @@ import { openStage, type Stage } from "#test/world/stage.ts";
 import { exim, post, strangers } from "#test/world/world.ts";
 
 const { values } = parseArgs({
-  options: { json: { type: "boolean" }, keep: { type: "boolean" }, down: { type: "boolean" } },
+  options: { json: { type: "boolean" }, keep: { type: "boolean" }, down: { type: "boolean" }, as: { type: "string" } },
 });
+/** For going on by hand; git ignores it. */
+const folder = "demo";
 const started = performance.now();
 
 function tell(text: string): void {
@@ -119,9 +124,57 @@ async function show(stage: Stage): Promise<void> {
   if (opened !== accepted || findings.length > 0) throw new Error("the demo did not show what it promises");
 }
 
-if (values.down === true) {
+/** What somebody needs who goes on by hand: the definition, alice's key, the host key of `fetch`. */
+async function handOver(stage: Stage): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await copyFile(stage.fleetFile, `${folder}/fleet.yaml`);
+  const key = await stage.as("alice", "cat ~/.config/shoal/default/id_ed25519");
+  const hosts = await stage.exec("user", ["cat", "/etc/ssh/ssh_known_hosts"]);
+  await writeFile(`${folder}/alice`, key, { mode: 0o600 });
+  await writeFile(`${folder}/known_hosts`, hosts.stdout);
+  step(`It keeps running. This machine is a stranger on its internet (swaks is a Debian package):
+
+  swaks --server ${stage.address("in")} --from you@post.example --to alice@shoal.example --header "Subject: hi"
+
+As alice, with stock tools and no Shoal:
+
+  sftp -i ${folder}/alice -o UserKnownHostsFile=${folder}/known_hosts alice@${stage.address("fetch")}:'mail/*' ${folder}/
+  age -d -i ${folder}/alice ${folder}/*.age
+
+As the operator:
+
+  node dist/shoalctl.mjs status --fleet ${folder}/fleet.yaml
+  node dist/shoalctl.mjs exec --fleet ${folder}/fleet.yaml in -- smtpctl show queue
+
+On the users' computer:   npm run demo -- --as alice
+Take it down:             npm run demo -- --down`);
+}
+
+/** A shell on the users' computer. */
+async function beOneOf(person: string): Promise<number> {
+  const shell = [
+    "chpst",
+    "-u",
+    person,
+    "env",
+    `HOME=/home/${person}`,
+    `USER=${person}`,
+    `TERM=${process.env["TERM"] ?? "dumb"}`,
+  ];
+  const [program, ...args] = await cellCommand("wdemo", "user", [...shell, "sh", "-c", "cd && exec bash"]);
+  const child = spawn(program, args, { stdio: "inherit" });
+  return await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve(code ?? 1));
+  });
+}
+
+if (values.as !== undefined) {
+  process.exitCode = await beOneOf(values.as);
+} else if (values.down === true) {
   await destroyCells("demo");
   await destroyCells("wdemo");
+  await rm(folder, { recursive: true, force: true });
 } else {
   tell(
     "machines of the fleet (in, spam-in, fetch) and of a test internet; the first time, their images take some minutes",
@@ -134,14 +187,7 @@ if (values.down === true) {
   process.once("SIGTERM", stop);
   try {
     await show(stage);
-    if (values.keep === true) {
-      await copyFile(stage.fleetFile, "fleet.demo.yaml");
-      step(`It keeps running. From this machine you are a stranger on its internet:
-
-  swaks --server ${stage.address("in")} --from you@post.example --to alice@shoal.example --header "Subject: hi"
-  node dist/shoalctl.mjs status --fleet fleet.demo.yaml
-  node test/demo.ts --down`);
-    }
+    if (values.keep === true) await handOver(stage);
   } finally {
     if (values.keep !== true) {
       tell("taking everything down");
