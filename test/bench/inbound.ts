@@ -88,7 +88,7 @@ async function withStage<Result>(
     const plain = cellPlaces(stage.world, "plain");
     return await run(stage, {
       shoal: { address: stage.address("in"), folder: join(fetch.keep, "srv_mail/alice/mail") },
-      plain: { address: `10.${net + 1}.0.99`, folder: join(plain.keep, "home_alice/Maildir/new") },
+      plain: { address: `10.${net + 1}.0.99`, folder: join(plain.keep, "srv_alice/Maildir/new") },
     });
   } finally {
     await stage.close();

@@ -2,7 +2,7 @@
 
 import type { MachineSpec } from "#fleet/machine.ts";
 
-export const plainMaildir = "/home/alice/Maildir";
+export const plainMaildir = "/srv/alice/Maildir";
 
 export interface PlainMachineOptions {
   address: string;
@@ -18,10 +18,10 @@ export function plainMachine({ address, nameServer }: PlainMachineOptions): Mach
     hostname: "plain.world.example",
     address,
     packages: ["smtp-server", "smtp-filter-rspamd", "ssh-client", "node"],
-    users: [{ name: "alice", uid: 20_000, group: "alice", home: "/home/alice", shell: "/usr/sbin/nologin" }],
+    users: [{ name: "alice", uid: 20_000, group: "alice", home: "/srv/alice", shell: "/usr/sbin/nologin" }],
     folders: [
       { path: "/var/spool/smtpd", mode: 0o711, owner: "root", group: "root", keep: true },
-      { path: "/home/alice", mode: 0o755, owner: "alice", group: "alice", keep: true },
+      { path: "/srv/alice", mode: 0o755, owner: "alice", group: "alice", keep: true },
     ],
     files: [
       {

@@ -48,7 +48,7 @@ export interface Stage {
   /** Address of a machine of the fleet, by role. */
   address(role: string): string;
   /** Runs a command as root of a machine: a role of the fleet, or a machine of the world. */
-  exec(machine: string, command: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  exec: (machine: string, command: readonly string[], options?: ExecOptions) => Promise<ExecResult>;
   /** The same command line for a program that is to be spawned. */
   command(machine: string, command: readonly string[]): Promise<[string, ...string[]]>;
   /** Runs a command on the user machine as one of the people, in their home. Fails unless the exit status is 0. */
