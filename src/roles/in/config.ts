@@ -65,6 +65,8 @@ const courierSchema = v.strictObject({
   usageFile: path,
   /** Largest container that smtpd may relay. */
   maxMessageBytes: v.optional(count, 400 * 1024 * 1024),
+  /** Memory for the containers of all sessions together. */
+  maxMemoryBytes: v.optional(count, 512 * 1024 * 1024),
   /** How long a deposit is tried again within one transaction. */
   patienceSeconds: v.optional(seconds, 120),
   usageSeconds: v.optional(seconds, 20),

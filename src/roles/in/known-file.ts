@@ -12,7 +12,7 @@ export class KnownFile<T> {
   readonly #log: (text: string) => void;
   #value: T | null = null;
   #version = "";
-  #busy = false;
+  #reading: Promise<void> | undefined;
 
   constructor(path: string, parse: (text: string) => T, log: (text: string) => void) {
     this.#path = path;
@@ -26,8 +26,13 @@ export class KnownFile<T> {
 
   /** Reads the file if it is another than last time. Never throws: whatever is wrong, the value is null. */
   async refresh(): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    await this.#reading;
+  }
+
+  async #read(): Promise<void> {
     let version = "";
     try {
       const { ino, size, mtimeMs, ctimeMs } = await stat(this.#path);
@@ -40,8 +45,6 @@ export class KnownFile<T> {
       const complaint = `"${this.#path}": ${error instanceof Error ? error.message : String(error)}`;
       if (version === "") version = complaint;
       if (version !== this.#version) this.#log(complaint);
-    } finally {
-      this.#busy = false;
     }
     this.#version = version;
   }

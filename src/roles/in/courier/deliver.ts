@@ -1,49 +1,65 @@
 /** One container to its accounts' fetch machines: all envelopes that the recipients need, or an error. */
 
+import type { Account, Accounts } from "#core/accounts.ts";
 import { FormatError, HostError } from "#core/errors.ts";
 import { accountOf } from "#core/mail/address.ts";
 import { type Envelope, parseEnvelopes } from "#core/mail/envelopes.ts";
-import type { Directory } from "../directory.ts";
+import type { KnownFile } from "../known-file.ts";
 import type { FetchMachine } from "./fetch-machine.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
 
 export interface DelivererOptions {
-  directory: Directory;
+  accounts: KnownFile<Accounts>;
   machines: readonly FetchMachine[];
   usage: UsageKeeper;
   /** How long a lost connection is made again within one message. */
   patienceSeconds: number;
 }
 
-/** @returns a function that resolves when every recipient's envelope is durable, and throws otherwise */
-export function deliverer(
-  options: DelivererOptions,
-): (message: Buffer, recipients: readonly string[]) => Promise<void> {
-  const byName = new Map(options.machines.map((machine) => [machine.name, machine]));
-  return async (message, recipients) => {
-    const accounts = await options.directory.current();
+export class Deliverer {
+  readonly #options: DelivererOptions;
+  readonly #machines: ReadonlyMap<string, FetchMachine>;
+
+  constructor(options: DelivererOptions) {
+    this.#options = options;
+    this.#machines = new Map(options.machines.map((machine) => [machine.name, machine]));
+  }
+
+  /**
+   * The account that an address means.
+   * @throws HostError FILE when there is none, or when that can't be known now: smtpd is to come again
+   */
+  async account(address: string): Promise<Account> {
+    await this.#options.accounts.refresh();
+    const accounts = this.#options.accounts.value;
+    if (accounts === null) throw new HostError("FILE", "the directory of accounts can't be read");
+    const account = accounts.byName.get(accountOf(address, accounts.domain) ?? "");
+    if (account === undefined) throw new HostError("FILE", "a recipient has no account any more");
+    return account;
+  }
+
+  /**
+   * Resolves when the envelope of each account is durable on its machine. All of them are tried, whatever becomes of
+   * the others: a repeat has less left to do.
+   * @throws what went wrong first
+   */
+  async deliver(message: Buffer, recipients: readonly Account[]): Promise<void> {
     const envelopes = new Map(parseEnvelopes(message).map((envelope) => [envelope.account, envelope]));
-    const deadline = Date.now() + options.patienceSeconds * 1000;
-    const wanted = new Map<FetchMachine, Set<Envelope>>();
-    for (const recipient of recipients) {
-      const name = accountOf(recipient, accounts.domain);
-      const account = name === null ? undefined : accounts.byName.get(name);
-      if (account === undefined) throw new HostError("FILE", `"${recipient}" has no account any more`);
-      const envelope = envelopes.get(account.name);
-      if (envelope === undefined)
-        throw new FormatError("ENVELOPES", `the container holds nothing for "${account.name}"`);
-      const machine = byName.get(account.fetch);
-      if (machine === undefined)
-        throw new HostError("FILE", `machine "${account.fetch}" of "${account.name}" is not known`);
-      wanted.set(machine, (wanted.get(machine) ?? new Set()).add(envelope));
-    }
-    await Promise.all(
-      [...wanted].flatMap(([machine, set]) =>
-        [...set].map(async (envelope) => {
-          await machine.deposit(envelope, deadline);
-          options.usage.deposited(machine.name, envelope.account, envelope.file.length, Math.floor(Date.now() / 1000));
-        }),
-      ),
+    const deadline = Date.now() + this.#options.patienceSeconds * 1000;
+    const accounts = new Map(recipients.map((account) => [account.name, account]));
+    const results = await Promise.allSettled(
+      [...accounts.values()].map((account) => this.#deposit(account, envelopes.get(account.name), deadline)),
     );
-  };
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #deposit(account: Account, envelope: Envelope | undefined, deadline: number): Promise<void> {
+    if (envelope === undefined) throw new FormatError("ENVELOPES", "the container holds nothing for a recipient");
+    const machine = this.#machines.get(account.fetch);
+    if (machine === undefined) throw new HostError("FILE", `machine "${account.fetch}" is not known`);
+    const isNew = await machine.deposit(envelope, deadline);
+    const time = Math.floor(Date.now() / 1000);
+    if (isNew) this.#options.usage.deposited(machine.name, account.name, envelope.file.length, time);
+  }
 }

@@ -15,12 +15,16 @@ const reconnectMilliseconds = 500;
 export class FetchMachine {
   readonly name: string;
   readonly #config: FetchConfig;
+  readonly #maxWaiting: number;
+  #waiting = 0;
   readonly #deposits: Line;
   readonly #usage: Line;
 
-  constructor(config: FetchConfig) {
+  /** @param maxWaiting messages that may wait for a lost connection at a time; more of them would keep others waiting */
+  constructor(config: FetchConfig, maxWaiting: number) {
     this.name = config.machine;
     this.#config = config;
+    this.#maxWaiting = maxWaiting;
     this.#deposits = new Line(() => this.#connect(config.depositUser));
     this.#usage = new Line(() => this.#connect(config.usageUser));
   }
@@ -29,16 +33,19 @@ export class FetchMachine {
    * Adds a sealed file under its digest and returns when it is durable there. A file of that name and size that is
    * there already is the same file: this may be repeated at any time.
    * @param deadline milliseconds as `Date.now`; until then a lost connection is made again
+   * @returns false when it was there already
    * @throws SftpStatusError when the machine refuses (a full disk); HostError, VerifyError when it can't be reached
    */
-  async deposit(envelope: Envelope, deadline: number): Promise<void> {
+  async deposit(envelope: Envelope, deadline: number): Promise<boolean> {
     for (;;) {
       try {
-        await this.#depositOnce(await this.#deposits.connection(), envelope);
-        return;
+        return await this.#depositOnce(await this.#deposits.connection(), envelope);
       } catch (error) {
-        if (!isLostConnection(error) || Date.now() + reconnectMilliseconds > deadline) throw error;
+        const late = Date.now() + reconnectMilliseconds > deadline;
+        if (!isLostConnection(error) || late || this.#waiting >= this.#maxWaiting) throw error;
+        this.#waiting += 1;
         await sleep(reconnectMilliseconds);
+        this.#waiting -= 1;
       }
     }
   }
@@ -49,7 +56,7 @@ export class FetchMachine {
     return parseUsage((await connection.readFile("/usage", maxUsageBytes)).toString("utf8"));
   }
 
-  async #depositOnce(sftp: SftpConnection, { account, sha256, file }: Envelope): Promise<void> {
+  async #depositOnce(sftp: SftpConnection, { account, sha256, file }: Envelope): Promise<boolean> {
     const temporary = `/${account}/incoming/${randomBytes(16).toString("hex")}`;
     const final = `/${account}/mail/${sha256}.age`;
     const handle = await sftp.open(temporary, OPEN.create | OPEN.exclusive | OPEN.write);
@@ -67,13 +74,14 @@ export class FetchMachine {
       sftp.close(handle),
     ]);
     for (const other of others) if (other.status === "rejected") throw other.reason;
-    if (linked.status !== "rejected") return;
+    if (linked.status !== "rejected") return true;
     if (!(linked.reason instanceof SftpStatusError)) throw linked.reason;
     const there = await sftp.lstat(final).catch((error: unknown) => {
       if (error instanceof SftpStatusError) return undefined;
       throw error;
     });
     if (there?.size !== file.length) throw linked.reason;
+    return false;
   }
 
   async #connect(user: string): Promise<SftpConnection> {

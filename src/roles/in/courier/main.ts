@@ -3,11 +3,13 @@
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { complain, say } from "#cli/terminal.ts";
+import { parseAccounts } from "#core/accounts.ts";
 import { exitStatusOf } from "#host/exit.ts";
 import { readCourierConfig } from "../config.ts";
-import { Directory } from "../directory.ts";
+import { KnownFile } from "../known-file.ts";
+import { MemoryBudget } from "../memory-budget.ts";
 import { giveUpPowers } from "../powers.ts";
-import { deliverer } from "./deliver.ts";
+import { Deliverer } from "./deliver.ts";
 import { FetchMachine } from "./fetch-machine.ts";
 import { serveSession } from "./session.ts";
 import { UsageKeeper } from "./usage-keeper.ts";
@@ -20,19 +22,23 @@ const log = (text: string): void => say(name, text);
 try {
   giveUpPowers();
   const config = await readCourierConfig(process.argv[2] ?? "/etc/shoal/courier.json");
-  const machines = config.fetch.map((machine) => new FetchMachine(machine));
+  // smtpd comes with ten messages at a time: one machine that is away must not take all of these from the others.
+  const maxWaiting = config.fetch.length === 1 ? Number.POSITIVE_INFINITY : 3;
+  const machines = config.fetch.map((machine) => new FetchMachine(machine, maxWaiting));
   const usage = new UsageKeeper(
     config.usageFile,
     machines.map((machine) => machine.name),
   );
-  const deliver = deliverer({
-    directory: new Directory(config.accountsFile),
+  const deliverer = new Deliverer({
+    accounts: new KnownFile(config.accountsFile, parseAccounts, log),
     machines,
     usage,
     patienceSeconds: config.patienceSeconds,
   });
+  const { maxMessageBytes } = config;
+  const budget = new MemoryBudget(config.maxMemoryBytes);
   const server = createServer({ noDelay: true }, (socket) => {
-    void serveSession(socket, { hostname: "courier", maxMessageBytes: config.maxMessageBytes, deliver, log });
+    void serveSession(socket, { maxMessageBytes, budget, deliverer, log });
   });
   server.on("error", (error) => {
     complain(name, error);
@@ -51,7 +57,9 @@ try {
         log(`no mailbox sizes from ${machine.name}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-    await usage.write();
+    await usage.write().catch((error: unknown) => {
+      log(`can't write mailbox sizes: ${error instanceof Error ? error.message : String(error)}`);
+    });
     await sleep(pause * 1000);
   }
 } catch (error) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
+import { MemoryBudget } from "../memory-budget.ts";
 import { MessageCollector } from "./message-end.ts";
 
 /** What a client sends: dots doubled, lines ended, the end. */
@@ -15,7 +16,7 @@ test("a message comes out as it went in, however the stream is cut, and what fol
   fc.assert(
     fc.property(fc.array(line, { maxLength: 8 }), fc.array(fc.nat(12), { maxLength: 40 }), (lines, cuts) => {
       const stream = Buffer.concat([stuffed(lines), Buffer.from("QUIT\r\n")]);
-      const collector = new MessageCollector(10_000);
+      const collector = new MessageCollector(10_000, new MemoryBudget(10_000));
       let at = 0;
       for (let turn = 0; at < stream.length; turn++) {
         const next = Math.min(stream.length, at + 1 + (cuts[turn] ?? 3));
@@ -33,9 +34,22 @@ test("a message comes out as it went in, however the stream is cut, and what fol
 });
 
 test("a message over the limit is dropped to its end and nothing after it is lost", () => {
-  const collector = new MessageCollector(10);
+  const collector = new MessageCollector(10, new MemoryBudget(10_000));
   assert.equal(collector.push(Buffer.from("0123456789ab\r\n")), undefined);
   const done = collector.push(Buffer.from("more\r\n.\r\nRSET\r\n"));
   assert.equal(done?.message, null);
   assert.equal(done?.rest.toString(), "RSET\r\n");
+});
+
+test("a message that the others leave no memory for is dropped, and what it took is given back", () => {
+  const budget = new MemoryBudget(20);
+  const first = new MessageCollector(100, budget);
+  const second = new MessageCollector(100, budget);
+  first.push(Buffer.from("0123456789ab\r\n"));
+  second.push(Buffer.from("0123\r\n"));
+  assert.equal(budget.usedBytes, 20);
+  assert.equal(second.push(Buffer.from(".\r\n"))?.message, null);
+  assert.equal(budget.usedBytes, 14);
+  first.forget();
+  assert.equal(budget.usedBytes, 0);
 });

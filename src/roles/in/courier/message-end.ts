@@ -1,22 +1,27 @@
 /** The end of a message in an SMTP stream (RFC 5321, section 4.1.1.4), and the dots that were put before it (4.5.2). */
 
+import type { MemoryBudget } from "../memory-budget.ts";
+
 const end = Buffer.from("\r\n.\r\n");
 
 /** Collects the bytes after DATA until CRLF dot CRLF. */
 export class MessageCollector {
   readonly #maxBytes: number;
+  readonly #budget: MemoryBudget;
+  #takenBytes = 0;
   #chunks: Buffer[] = [];
   #bytes = 0;
   /** The last bytes so far, where the end may have begun. A message may begin with its end. */
   #tail: Buffer = Buffer.from("\r\n");
   #tooLarge = false;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, budget: MemoryBudget) {
     this.#maxBytes = maxBytes;
+    this.#budget = budget;
   }
 
   /**
-   * Takes bytes; at the end gives the message (null when it was larger than `maxBytes` and dropped) and what follows it.
+   * Takes bytes; at the end gives the message (null when it did not fit and was dropped) and what follows it.
    */
   push(chunk: Buffer): { message: Buffer | null; rest: Buffer } | undefined {
     const window = Buffer.concat([this.#tail, chunk.subarray(0, end.length - 1)]);
@@ -42,13 +47,22 @@ export class MessageCollector {
   }
 
   #keep(chunk: Buffer): void {
+    if (this.#tooLarge) return;
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#maxBytes) {
+    if (this.#bytes > this.#maxBytes || !this.#budget.take(chunk.length)) {
       this.#tooLarge = true;
-      this.#chunks = [];
-    } else {
-      this.#chunks.push(chunk);
+      this.forget();
+      return;
     }
+    this.#takenBytes += chunk.length;
+    this.#chunks.push(chunk);
+  }
+
+  /** Gives its memory back; the message may not be used any more. */
+  forget(): void {
+    this.#budget.give(this.#takenBytes);
+    this.#takenBytes = 0;
+    this.#chunks = [];
   }
 }
 

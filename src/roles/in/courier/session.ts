@@ -1,16 +1,19 @@
 /** An SMTP session (RFC 5321) with our own smtpd on loopback: each message is answered 250 when its envelopes are durable on `fetch`. */
 
 import type { Socket } from "node:net";
+import type { Account } from "#core/accounts.ts";
 import { HostError } from "#core/errors.ts";
+import type { MemoryBudget } from "../memory-budget.ts";
 import { Wire } from "../wire.ts";
+import type { Deliverer } from "./deliver.ts";
 import { MessageCollector } from "./message-end.ts";
 
 export interface SessionOptions {
-  hostname: string;
   /** Largest container: all envelopes of a message, base64. */
   maxMessageBytes: number;
-  /** Delivers to all recipients; throws when any doubt is left. */
-  deliver(message: Buffer, recipients: readonly string[]): Promise<void>;
+  /** Memory for the containers of all sessions. */
+  budget: MemoryBudget;
+  deliverer: Deliverer;
   log(text: string): void;
 }
 
@@ -32,62 +35,60 @@ export async function serveSession(socket: Socket, options: SessionOptions): Pro
   }
 }
 
+/**
+ * Each reply is one write. None is permanent, so that no mail is ever given up; and no SIZE is offered, because smtpd
+ * gives up a message that it says is too large.
+ */
 async function converse(wire: Wire, options: SessionOptions): Promise<void> {
   const say = (text: string): Promise<void> => wire.write(`${text}\r\n`, Date.now() + idleMilliseconds);
-  let recipients: string[] = [];
-  let inTransaction = false;
-  await say(`220 ${options.hostname} courier`);
+  let recipients: Account[] = [];
+  await say("220 shoal-courier");
   for (;;) {
     const line = await readLine(wire);
     if (line === null) return;
     const [verb = ""] = line.toUpperCase().split(" ");
-    if (verb === "EHLO" || verb === "HELO" || verb === "RSET" || verb === "NOOP") {
-      if (verb !== "NOOP") [recipients, inTransaction] = [[], false];
-      await say(
-        verb === "EHLO"
-          ? `250-${options.hostname}\r\n250-8BITMIME\r\n250 SIZE ${options.maxMessageBytes}`
-          : "250 2.0.0 ok",
-      );
-    } else if (verb === "MAIL") {
-      [recipients, inTransaction] = [[], true];
-      await say("250 2.1.0 ok");
-    } else if (verb === "RCPT") {
-      const recipient = /^RCPT TO:\s*<([^<>\s]+)>/i.exec(line)?.[1];
-      if (!inTransaction) await say("503 5.5.1 MAIL first");
-      else if (recipient === undefined) await say("451 4.1.3 no address there");
-      else if (recipients.length === maxRecipients) await say("452 4.5.3 too many recipients");
-      else {
-        recipients.push(recipient);
-        await say("250 2.1.5 ok");
-      }
-    } else if (verb === "DATA") {
-      if (recipients.length === 0) {
-        await say("503 5.5.1 RCPT first");
-        continue;
-      }
+    if (verb === "QUIT") return await say("221 2.0.0 bye");
+    if (verb === "RCPT") {
+      const recipient = recipients.length < maxRecipients ? await accountIn(line, options) : null;
+      if (recipient !== null) recipients.push(recipient);
+      await say(recipient === null ? "451 4.3.0 not now" : "250 2.1.5 ok");
+    } else if (verb === "DATA" && recipients.length > 0) {
       await say("354 go on");
-      const message = await readMessage(wire, options.maxMessageBytes);
-      await say(await answer(message, recipients, options));
-      [recipients, inTransaction] = [[], false];
-    } else if (verb === "QUIT") {
-      await say("221 2.0.0 bye");
-      return;
+      await say(await takeMessage(wire, recipients, options));
+      recipients = [];
+    } else if (verb === "MAIL" || verb === "RSET" || verb === "EHLO" || verb === "HELO") {
+      recipients = [];
+      await say("250 2.0.0 ok");
     } else {
-      await say("500 5.5.1 unknown command");
+      await say(verb === "NOOP" ? "250 2.0.0 ok" : "451 4.5.1 not now");
     }
   }
 }
 
-/** Anything but a delivery to all is temporary: smtpd keeps the message and comes again. */
-async function answer(message: Buffer | null, recipients: readonly string[], options: SessionOptions): Promise<string> {
-  if (message === null) return "451 4.3.4 the container is larger than it may be";
+/** Null when smtpd is to come again with this recipient. */
+async function accountIn(line: string, options: SessionOptions): Promise<Account | null> {
   try {
-    await options.deliver(message, recipients);
+    return await options.deliverer.account(/^RCPT TO:\s*<([^<>\s]+)>/i.exec(line)?.[1] ?? "");
+  } catch (error) {
+    options.log(`not taken: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
+}
+
+/** Anything but a delivery to all is temporary: smtpd keeps the message and comes again. */
+async function takeMessage(wire: Wire, recipients: readonly Account[], options: SessionOptions): Promise<string> {
+  const collector = new MessageCollector(options.maxMessageBytes, options.budget);
+  try {
+    const message = await readMessage(wire, collector);
+    if (message === null) return "451 4.3.1 no memory for this message now";
+    await options.deliverer.deliver(message, recipients);
     return "250 2.0.0 deposited";
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     options.log(`not deposited: ${reason}`);
     return `451 4.3.0 ${reason.replaceAll(/[^\x20-\x7e]+/g, " ").slice(0, 400)}`;
+  } finally {
+    collector.forget();
   }
 }
 
@@ -106,8 +107,7 @@ async function readLine(wire: Wire): Promise<string | null> {
   }
 }
 
-async function readMessage(wire: Wire, maxBytes: number): Promise<Buffer | null> {
-  const collector = new MessageCollector(maxBytes);
+async function readMessage(wire: Wire, collector: MessageCollector): Promise<Buffer | null> {
   for (;;) {
     const chunk = await wire.read(Date.now() + idleMilliseconds);
     if (chunk === null) throw new HostError("NETWORK", "the connection ended inside a message");

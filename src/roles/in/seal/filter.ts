@@ -10,6 +10,7 @@ import { composeSealedMail } from "#core/mail/sealed-mail.ts";
 import { parseUsage } from "#core/usage.ts";
 import type { SealConfig } from "../config.ts";
 import { KnownFile } from "../known-file.ts";
+import { MemoryBudget } from "../memory-budget.ts";
 import { admit } from "./admission.ts";
 import {
   type FilterReport,
@@ -19,7 +20,7 @@ import {
   printRegistration,
   printResult,
 } from "./filter-protocol.ts";
-import { MemoryBudget, MessageStore } from "./message-store.ts";
+import { MessageStore } from "./message-store.ts";
 import type { Output } from "./output.ts";
 import { Session, type Transaction } from "./session.ts";
 

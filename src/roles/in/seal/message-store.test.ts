@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
+import { MemoryBudget } from "../memory-budget.ts";
 import { LineSplitter } from "./line-splitter.ts";
-import { MemoryBudget, MessageStore } from "./message-store.ts";
+import { MessageStore } from "./message-store.ts";
 
 test("lines come out as they went in, without the dots that SMTP adds", () => {
   const store = new MessageStore(new MemoryBudget(1_000_000), 1_000_000);

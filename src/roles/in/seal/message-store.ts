@@ -1,32 +1,10 @@
-/** Messages on their way through memory; the budget is shared by all sessions. */
+/** Messages on their way through memory. */
+
+import type { MemoryBudget } from "../memory-budget.ts";
 
 const LF = 10;
 const DOT = 46;
 const firstBytes = 16_384;
-
-export class MemoryBudget {
-  readonly #maxBytes: number;
-  #usedBytes = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  get usedBytes(): number {
-    return this.#usedBytes;
-  }
-
-  /** False when it would be too much; nothing is taken then. */
-  take(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.#maxBytes) return false;
-    this.#usedBytes += bytes;
-    return true;
-  }
-
-  give(bytes: number): void {
-    this.#usedBytes -= bytes;
-  }
-}
 
 /** One message as it comes in, line by line. */
 export class MessageStore {
