@@ -2,71 +2,73 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Identity, parseIdentities } from "#core/age/age.ts";
+import { parseIdentities } from "#core/age/age.ts";
 import { FormatError, HostError, PolicyError } from "#core/errors.ts";
 import { makeFolder, readBounded } from "#host/files.ts";
 import { passphraseFor } from "./passphrase.ts";
 
 const MAX_BYTES = 65_536;
 
-export interface Keys {
-  /** What opens mail, one or more. */
-  identities: Identity[];
-  /** Files for `ssh -i`. */
-  loginFiles: string[];
-  /** The passphrase of the first protected login key; undefined when none is. */
+export interface KeyFile {
+  path: string;
+  text: string;
+  /** `both` for OpenSSH keys of a kind that age knows, `login` for other SSH keys, `mail` for age's own. */
+  use: "both" | "login" | "mail";
   passphrase: string | undefined;
+}
+
+export function opensMail({ use }: KeyFile): boolean {
+  return use !== "login";
+}
+
+export function logsIn({ use }: KeyFile): boolean {
+  return use !== "mail";
 }
 
 /**
  * Reads every file; a passphrase is asked for where one is needed.
- * @throws PolicyError NO-IDENTITY when none can open mail, PASSPHRASE; VerifyError PASSPHRASE; HostError FILE
+ * @throws PolicyError NO-IDENTITY when none can open mail, PASSPHRASE; FormatError KEY; HostError FILE
  */
-export async function loadKeys(files: readonly string[]): Promise<Keys> {
-  const keys: Keys = { identities: [], loginFiles: [], passphrase: undefined };
+export async function loadKeys(paths: readonly string[]): Promise<KeyFile[]> {
+  const files: KeyFile[] = [];
   let unusable: FormatError | undefined;
-  for (const file of files) {
-    const text = await readKeyFile(file);
-    // A native age key can't log in, everything else is for ssh to judge: hardware keys, public halves of agent keys.
-    const native = /^AGE-SECRET-KEY-/m.test(text);
-    if (!native) keys.loginFiles.push(file);
-    if (isPublicKey(text)) continue;
+  for (const path of paths) {
+    const text = await readKeyFile(path);
     try {
-      const { identities, passphrase } = await unlock(file, text);
-      keys.identities.push(...identities);
-      if (!native) keys.passphrase ??= passphrase;
+      files.push(await judge(path, text));
     } catch (error) {
-      if (!(error instanceof FormatError) || native) throw error;
+      // A key that age does not know may still log in: that is for ssh to judge.
+      if (!(error instanceof FormatError) || !/PRIVATE KEY-----/.test(text)) throw error;
       unusable = error;
+      files.push({ path, text, use: "login", passphrase: undefined });
     }
   }
-  if (keys.identities.length > 0) return keys;
+  if (files.some(opensMail)) return files;
   const why = unusable === undefined ? "" : `: ${unusable.message}`;
   throw new PolicyError("NO-IDENTITY", `none of the identity files can open mail${why}`, {
     hint: "name an ssh-ed25519, ssh-rsa or age private key in the profile",
   });
 }
 
-function isPublicKey(text: string): boolean {
-  return /^(ssh|sk-ssh|ecdsa|sk-ecdsa)-[^ ]+ AAAA/.test(text);
-}
-
-async function unlock(file: string, text: string): Promise<{ identities: Identity[]; passphrase: string | undefined }> {
+async function judge(path: string, text: string): Promise<KeyFile> {
+  // The public half of a key that an agent or a token holds.
+  if (/^(ssh|sk-ssh|ecdsa|sk-ecdsa)-[^ ]+ AAAA/.test(text)) return { path, text, use: "login", passphrase: undefined };
+  const use = /^AGE-SECRET-KEY-/m.test(text) ? "mail" : "both";
   try {
-    return { identities: parseIdentities(text), passphrase: undefined };
+    parseIdentities(text);
+    return { path, text, use, passphrase: undefined };
   } catch (error) {
     if (!(error instanceof PolicyError && error.code === "PASSPHRASE")) throw error;
+    return { path, text, use, passphrase: await passphraseFor(path) };
   }
-  const passphrase = await passphraseFor(file);
-  return { identities: parseIdentities(text, passphrase), passphrase };
 }
 
-async function readKeyFile(file: string): Promise<string> {
+async function readKeyFile(path: string): Promise<string> {
   try {
-    return (await readBounded(file, MAX_BYTES)).toString("latin1");
+    return (await readBounded(path, MAX_BYTES)).toString("latin1");
   } catch (cause) {
     if (cause instanceof FormatError) throw cause;
-    throw new HostError("FILE", `can't read the key "${file}": ${(cause as Error).message}`, {
+    throw new HostError("FILE", `can't read the key "${path}": ${(cause as Error).message}`, {
       cause,
       hint: "correct its name in the profile, or bring the key back from your backup",
     });

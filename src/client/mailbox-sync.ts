@@ -3,12 +3,10 @@
  * files are stored the last are still asked for. Every request travels without waiting for the answer to another one.
  */
 
-import type { Identity } from "#core/age/age.ts";
-import { FormatError, HostError, PolicyError, VerifyError } from "#core/errors.ts";
-import type { Maildir } from "#host/maildir.ts";
+import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import { type FolderEntry, type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
 import { Budget } from "./budget.ts";
-import { openMail } from "./open-mail.ts";
+import type { Storage } from "./mail-store.ts";
 
 export interface SyncFailure {
   file: string;
@@ -37,25 +35,27 @@ export interface SyncOptions {
   sftp: Pick<SftpConnection, "entries" | "readFile" | "remove" | "limits">;
   /** Folder on the server. */
   folder: string;
-  identities: readonly Identity[];
-  maildir: Maildir;
+  storage: Storage;
   /** Leave everything on the server. */
   keep: boolean;
-  /** Unix seconds. */
-  now: () => number;
   onProgress?(result: SyncResult): void;
 }
 
 /** The largest sealed file that is fetched. */
 export const MAX_MAIL_BYTES = 128 * 1024 * 1024;
+/** From the request until it is durable here. */
 const MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024;
-const MAX_FILES_IN_FLIGHT = 400;
-/** Each batch costs a few waits for the disk. */
-const BATCH_FILES = 64;
-const BATCH_BYTES = 8 * 1024 * 1024;
-/** Staged files are open until they are durable. */
-const MAX_STAGED = 256;
+const MAX_FILES_IN_FLIGHT = 1000;
 const MAIL_NAME = /^([0-9a-f]{64})\.age$/;
+
+interface Mail {
+  name: string;
+  digest: string;
+  /** Bytes by the listing. */
+  announced: number;
+  /** Bytes that it takes here at most. */
+  size: number;
+}
 
 /**
  * @returns what was done, and the error that ended it before its time, if any. What was stored until then is stored
@@ -80,21 +80,17 @@ class MailboxSync {
   interruption: unknown;
   readonly #options: SyncOptions;
   readonly #bytes = new Budget(MAX_BYTES_IN_FLIGHT);
-  readonly #downloads = new Set<Promise<void>>();
-  readonly #removals = new Set<Promise<void>>();
-  #diskFailed = false;
-  #stagedBytes = 0;
-  #committing: Promise<void> | undefined;
+  readonly #work = new Set<Promise<void>>();
+  readonly #seen = new Set<string>();
+  #downloading = 0;
 
   constructor(options: SyncOptions) {
     this.#options = options;
   }
 
   async run(): Promise<void> {
-    await this.#guard(() => this.#downloadAll());
-    await Promise.all(this.#downloads);
-    while (this.#options.maildir.stagedCount > 0 && !this.#diskFailed) await this.#commit();
-    await Promise.all(this.#removals);
+    await this.#guard(() => this.#startAll());
+    while (this.#work.size > 0) await Promise.all(this.#work);
   }
 
   /** The first error that is not about one file ends the run. */
@@ -103,119 +99,113 @@ class MailboxSync {
       await work();
     } catch (error) {
       this.interruption ??= error;
-      if (error instanceof HostError && error.code === "DISK") this.#diskFailed = true;
     }
   }
 
-  async #downloadAll(): Promise<void> {
-    const { sftp, folder, maildir } = this.#options;
-    const files = new Budget(Math.min(MAX_FILES_IN_FLIGHT, Math.max(1, (await sftp.limits()).maxOpenHandles - 8)));
-    const seen = new Set<string>();
+  async #startAll(): Promise<void> {
+    const { sftp, folder } = this.#options;
+    let open: Budget | undefined;
     for await (const entries of sftp.entries(folder)) {
-      for (const entry of entries) {
+      // Asked before the listing, so the answer is there and costs no round trip.
+      open ??= new Budget(Math.min(MAX_FILES_IN_FLIGHT, Math.max(1, (await sftp.limits()).maxOpenHandles - 8)));
+      const place = open;
+      for (const mail of await this.#newMail(entries)) {
         if (this.interruption !== undefined) return;
-        const digest = MAIL_NAME.exec(entry.name)?.[1];
-        if (digest === undefined || seen.has(digest)) continue;
-        seen.add(digest);
-        this.result.listed += 1;
-        if (maildir.knows(digest)) {
-          this.result.duplicates += 1;
-          this.#remove(digest);
-          continue;
-        }
-        const bytes = Math.min(entry.size, MAX_MAIL_BYTES);
-        await files.acquire(1);
-        await this.#bytes.acquire(bytes);
-        track(this.#downloads, async () => {
-          await this.#guard(() => this.#fetch(entry, digest));
-          files.release(1);
-          this.#bytes.release(bytes);
+        await place.acquire(1);
+        await this.#bytes.acquire(mail.size);
+        this.#downloading += 1;
+        this.#track(async () => {
+          const file = await this.#download(mail);
+          place.release(1);
+          const stored = file === undefined ? undefined : this.#store(mail, file);
+          this.#downloading -= 1;
+          // Nothing more is on its way that could share a batch.
+          if (this.#downloading === 0) this.#options.storage.flush();
+          await stored;
+          this.#bytes.release(mail.size);
           this.#options.onProgress?.(this.result);
         });
       }
     }
   }
 
-  async #fetch(entry: FolderEntry, digest: string): Promise<void> {
-    if (this.interruption !== undefined) return;
-    const { sftp, folder } = this.#options;
-    try {
-      const file = await sftp.readFile(`${folder}/${entry.name}`, MAX_MAIL_BYTES, entry.size);
-      if (this.interruption !== undefined) return;
-      this.result.downloaded += 1;
-      this.result.bytes += file.length;
-      this.#store(digest, file);
-    } catch (error) {
-      if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return;
-      this.result.failed.push(asFailure(entry.name, error));
+  /** Picks what is mail and not yet here; the server may forget what is. */
+  async #newMail(entries: readonly FolderEntry[]): Promise<Mail[]> {
+    const mails = new Map<string, Mail>();
+    for (const { name, size } of entries) {
+      const digest = MAIL_NAME.exec(name)?.[1];
+      if (digest === undefined || this.#seen.has(digest)) continue;
+      this.#seen.add(digest);
+      mails.set(digest, { name, digest, announced: size, size: Math.min(size, MAX_MAIL_BYTES) });
     }
-    if (this.#options.maildir.stagedCount >= BATCH_FILES || this.#stagedBytes >= BATCH_BYTES) {
-      const committed = this.#commit();
-      if (this.#options.maildir.stagedCount >= MAX_STAGED) await committed;
+    this.result.listed += mails.size;
+    const missing = new Set(await this.#options.storage.missing([...mails.keys()]));
+    const wanted: Mail[] = [];
+    for (const [digest, mail] of mails) {
+      if (missing.has(digest)) wanted.push(mail);
+      else {
+        this.result.duplicates += 1;
+        this.#track(() => this.#remove(mail));
+      }
     }
+    return wanted;
   }
 
-  #store(digest: string, file: Buffer): void {
-    const { identities, maildir, now } = this.#options;
-    const { content, messageDigest, time } = openMail(identities, digest, file);
-    const record = { time: now(), digest, messageDigest };
-    if (messageDigest !== undefined && maildir.hasMessage(messageDigest, record.time)) {
-      maildir.stage(record, undefined, time);
-    } else {
-      maildir.stage(record, content, time);
-      this.#stagedBytes += content.length;
-    }
-  }
-
-  /** Makes everything staged durable, batch after batch, then lets the server forget it. Never rejects. */
-  #commit(): Promise<void> {
-    this.#committing ??= this.#guard(async () => {
-      const { maildir } = this.#options;
-      do {
-        this.#stagedBytes = 0;
-        for (const { digest, isNew } of await maildir.commit()) {
-          if (isNew) this.result.stored += 1;
-          else this.result.duplicates += 1;
-          this.#remove(digest);
-        }
-      } while (maildir.stagedCount >= BATCH_FILES);
-    }).finally(() => {
-      this.#committing = undefined;
+  /** Undefined when there is nothing to store: it is gone, or noted as failed. */
+  async #download({ name, announced }: Mail): Promise<Buffer | undefined> {
+    if (this.interruption !== undefined) return undefined;
+    let file: Buffer | undefined;
+    await this.#guard(async () => {
+      try {
+        file = await this.#options.sftp.readFile(`${this.#options.folder}/${name}`, MAX_MAIL_BYTES, announced);
+        this.result.downloaded += 1;
+        this.result.bytes += file.length;
+      } catch (error) {
+        this.#note(name, error);
+      }
     });
-    return this.#committing;
+    return file;
   }
 
-  #remove(digest: string): void {
+  async #store(mail: Mail, file: Buffer): Promise<void> {
+    await this.#guard(async () => {
+      try {
+        const { isNew } = await this.#options.storage.store(mail.digest, file);
+        if (isNew) this.result.stored += 1;
+        else this.result.duplicates += 1;
+      } catch (error) {
+        this.#note(mail.name, error);
+        return;
+      }
+      this.#track(() => this.#remove(mail));
+    });
+  }
+
+  async #remove({ name }: Mail): Promise<void> {
     if (this.#options.keep) return;
-    const { sftp, folder } = this.#options;
-    const name = `${digest}.age`;
-    track(this.#removals, () =>
-      this.#guard(async () => {
-        try {
-          await sftp.remove(`${folder}/${name}`);
-          this.result.deleted += 1;
-        } catch (error) {
-          if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return;
-          this.result.failed.push(asFailure(name, error));
-        }
-      }),
-    );
+    try {
+      await this.#options.sftp.remove(`${this.#options.folder}/${name}`);
+      this.result.deleted += 1;
+    } catch (error) {
+      this.#note(name, error);
+    }
   }
-}
 
-/** Keeps a promise that never rejects in `set` until it settles. */
-function track(set: Set<Promise<void>>, work: () => Promise<void>): void {
-  const promise = work().finally(() => set.delete(promise));
-  set.add(promise);
-}
+  /** What is wrong with one file is noted, and it stays; any other error concerns them all and is thrown again. */
+  #note(file: string, error: unknown): void {
+    if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return;
+    const aboutOne =
+      error instanceof SftpStatusError ||
+      error instanceof VerifyError ||
+      error instanceof PolicyError ||
+      (error instanceof FormatError && error.code !== "SFTP");
+    if (!aboutOne) throw error;
+    this.result.failed.push({ file, code: error.code, message: error.message });
+  }
 
-/** What is wrong with one file; any other error concerns them all and is thrown again. */
-function asFailure(file: string, error: unknown): SyncFailure {
-  const aboutOne =
-    error instanceof SftpStatusError ||
-    error instanceof VerifyError ||
-    error instanceof PolicyError ||
-    (error instanceof FormatError && error.code !== "SFTP");
-  if (!aboutOne) throw error;
-  return { file, code: error.code, message: error.message };
+  /** `run` waits for it. */
+  #track(work: () => Promise<void>): void {
+    const promise = this.#guard(work).finally(() => this.#work.delete(promise));
+    this.#work.add(promise);
+  }
 }

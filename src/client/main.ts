@@ -1,19 +1,22 @@
 /** `shoal`, the program of the mail user. */
 
+import { isMainThread } from "node:worker_threads";
 import { runProgram } from "#cli/command.ts";
 import { initVerb } from "./init.ts";
 import { syncVerb } from "./sync.ts";
 
-// Making files durable waits for the disk, many at a time.
-process.env["UV_THREADPOOL_SIZE"] ??= "16";
-// New files hold mail: for nobody else to read.
-process.umask(0o077);
+// A thread of this program starts with the same file when it is built into one; threads know what to do.
+if (isMainThread) {
+  // Making files durable waits for the disk, many at a time.
+  process.env["UV_THREADPOOL_SIZE"] ??= "16";
+  // New files hold mail: for nobody else to read.
+  process.umask(0o077);
 
-await runProgram(
-  {
-    name: "shoal",
-    version: "0.1.0",
-    help: `usage: shoal COMMAND [OPTION]...
+  await runProgram(
+    {
+      name: "shoal",
+      version: "0.1.0",
+      help: `usage: shoal COMMAND [OPTION]...
 
 Your mail, sealed on the way in, opened only on this computer.
 
@@ -27,7 +30,8 @@ Example:
   shoal init --account alice --host fetch.mail.example.org
   shoal sync
 `,
-    verbs: { init: initVerb, sync: syncVerb },
-  },
-  process.argv.slice(2),
-);
+      verbs: { init: initVerb, sync: syncVerb },
+    },
+    process.argv.slice(2),
+  );
+}

@@ -5,13 +5,13 @@ import { Progress, print, say } from "#cli/terminal.ts";
 import { EXIT } from "#host/exit.ts";
 import { makeFolder } from "#host/files.ts";
 import { takeLock } from "#host/lock.ts";
-import { Maildir } from "#host/maildir.ts";
 import { SftpConnection } from "#host/sftp.ts";
 import type { SshOptions } from "#host/ssh.ts";
-import { type Keys, loadKeys, makeAskpass } from "./identities.ts";
+import { type KeyFile, loadKeys, logsIn, makeAskpass } from "./identities.ts";
 import { type SyncFailure, type SyncResult, syncMailbox } from "./mailbox-sync.ts";
 import { DEFAULT_PROFILE, type Places } from "./places.ts";
 import { loadProfile, type Profile, sshOptionsOf } from "./profile.ts";
+import { Storekeeper } from "./storekeeper.ts";
 
 export const syncVerb: Verb = {
   help: `usage: shoal sync [--profile NAME] [--keep] [--json]
@@ -56,58 +56,37 @@ async function fetchMail(
   keep: boolean,
 ): Promise<{ result: SyncResult; interruption: unknown }> {
   const keys = await loadKeys(profile.identities);
-  // Logging in takes several round trips: the disk is made ready meanwhile.
-  const connecting = SftpConnection.open(await loginOptions(profile, places, keys));
-  const [login, disk] = await Promise.allSettled([connecting, openMaildir(profile, places)]);
-  try {
-    if (login.status === "rejected") throw login.reason;
-    if (disk.status === "rejected") throw disk.reason;
-    return await runSync(profile, keys, login.value, disk.value, keep);
-  } finally {
-    if (login.status === "fulfilled") await login.value.end();
-    if (disk.status === "fulfilled") disk.value.close();
-  }
-}
-
-async function runSync(
-  profile: Profile,
-  keys: Keys,
-  sftp: SftpConnection,
-  maildir: Maildir,
-  keep: boolean,
-): Promise<{ result: SyncResult; interruption: unknown }> {
+  // Logging in takes several round trips: the disk and the keys are made ready meanwhile.
+  const sftp = SftpConnection.start(await loginOptions(profile, places, keys));
+  const staging = `shoal-incoming-${places.name}`;
+  const storage = Storekeeper.start(keys, { maildir: profile.maildir, staging, journal: places.journal });
   const progress = new Progress("fetching");
   try {
     return await syncMailbox({
       sftp,
       folder: profile.folder,
-      identities: keys.identities,
-      maildir,
+      storage,
       keep,
-      now: () => Math.floor(Date.now() / 1000),
-      onProgress({ downloaded, failed, listed, duplicates, bytes }) {
-        progress.update(downloaded + failed.length + duplicates, listed, readableSize(bytes));
+      onProgress({ stored, failed, listed, duplicates, bytes }) {
+        progress.update(stored + failed.length + duplicates, listed, readableSize(bytes));
       },
     });
   } finally {
     progress.finish();
+    // Everything was answered: another round trip for a goodbye gives nobody anything.
+    sftp.kill();
+    await storage.close();
   }
 }
 
-async function loginOptions(profile: Profile, places: Places, keys: Keys): Promise<SshOptions> {
-  const target: SshOptions = { ...sshOptionsOf(profile), identityFiles: keys.loginFiles };
-  if (keys.passphrase !== undefined) {
-    target.askpass = {
-      program: await makeAskpass(places.state),
-      env: { SHOAL_SSH_PASSPHRASE: keys.passphrase },
-    };
+async function loginOptions(profile: Profile, places: Places, keys: readonly KeyFile[]): Promise<SshOptions> {
+  const loginKeys = keys.filter(logsIn);
+  const target: SshOptions = { ...sshOptionsOf(profile), identityFiles: loginKeys.map(({ path }) => path) };
+  const passphrase = loginKeys.find((key) => key.passphrase !== undefined)?.passphrase;
+  if (passphrase !== undefined) {
+    target.askpass = { program: await makeAskpass(places.state), env: { SHOAL_SSH_PASSPHRASE: passphrase } };
   }
   return target;
-}
-
-async function openMaildir(profile: Profile, places: Places): Promise<Maildir> {
-  const staging = `shoal-incoming-${places.name}`;
-  return await Maildir.open({ maildir: profile.maildir, staging, journal: places.journal });
 }
 
 function report(profile: Profile, result: SyncResult, seconds: number): void {

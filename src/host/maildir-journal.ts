@@ -1,12 +1,12 @@
 /**
  * What has been stored, for ever: a text file that only grows. First line `shoal-journal/v1`, then a line for each
- * stored file: time, digest of the sealed file, digest of the message or `-`, CRC-32 of what stands before, hexadecimal,
- * single blanks. A line that a crash cut or left unwritten does not pass its check and is dropped; what it stood for was
+ * stored file: time, digest of the sealed file, digest of the message or `-`, the first 8 digits of the SHA-256 of what
+ * stands before, single blanks. A line that a crash cut or left unwritten does not pass its check and is dropped; what it stood for was
  * not yet stored.
  */
 
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
-import { crc32 } from "node:zlib";
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { FormatError } from "#core/errors.ts";
 import { writeDurably } from "./files.ts";
 
@@ -25,14 +25,18 @@ const RECORD = /^([1-9][0-9]{0,14}) ([0-9a-f]{64}) ([0-9a-f]{64}|-) ([0-9a-f]{8}
 
 export function printRecord(record: StoredRecord): string {
   const body = `${record.time} ${record.digest} ${record.messageDigest ?? "-"}`;
-  return `${body} ${crc32(body).toString(16).padStart(8, "0")}\n`;
+  return `${body} ${checkOf(body)}\n`;
+}
+
+function checkOf(body: string): string {
+  return createHash("sha256").update(body, "latin1").digest("hex").slice(0, 8);
 }
 
 function parseRecord(line: string): StoredRecord | undefined {
   const match = RECORD.exec(line);
   if (match === null) return undefined;
   const [, time, digest, messageDigest, check] = match;
-  if (digest === undefined || crc32(line.slice(0, -9)) !== Number.parseInt(check ?? "", 16)) return undefined;
+  if (digest === undefined || checkOf(line.slice(0, -9)) !== check) return undefined;
   return { time: Number(time), digest, messageDigest: messageDigest === "-" ? undefined : messageDigest };
 }
 
@@ -68,7 +72,7 @@ function readText(path: string): string | undefined {
     throw error;
   }
   try {
-    return fstatSync(fd).size === 0 ? "" : readFileSync(fd, "latin1");
+    return readFileSync(fd, "latin1");
   } finally {
     closeSync(fd);
   }

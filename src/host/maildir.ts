@@ -3,7 +3,7 @@
  *
  * A batch goes through five steps, and a crash between any two of them neither loses nor doubles mail:
  *
- * 1. `stage` writes files into the staging folder inside the Maildir; `commit` makes all of them durable
+ * 1. `commit` writes the staged messages into files of the staging folder inside the Maildir and makes them durable
  * 2. their lines are appended to the journal and made durable: from here on the files count as stored
  * 3. they are renamed into `new/`, and that is made durable
  * 4. `commit` returns: only now may the caller forget its copy
@@ -21,8 +21,10 @@ import { openJournal, printRecord, type StoredRecord } from "./maildir-journal.t
 
 /** The calls that change the disk, so that tests can break each of them. */
 export interface MaildirSystem {
-  open(path: string): number;
+  /** Makes a file that must not exist; gives its descriptor. */
+  create(path: string): number;
   write(fd: number, bytes: Uint8Array): void;
+  setTime(fd: number, seconds: number): void;
   sync(fd: number): Promise<void>;
   rename(from: string, to: string): void;
   unlink(path: string): void;
@@ -30,10 +32,11 @@ export interface MaildirSystem {
 }
 
 export const maildirSystem: MaildirSystem = {
-  open: (path) => openSync(path, "wx", 0o600),
+  create: (path) => openSync(path, "wx", 0o600),
   write(fd, bytes) {
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
   },
+  setTime: (fd, seconds) => futimesSync(fd, seconds, seconds),
   sync: promisify(fsync),
   rename: renameSync,
   unlink: unlinkSync,
@@ -53,8 +56,9 @@ const RETRANSMISSION_SECONDS = 30 * 24 * 3600;
 
 interface Staged {
   record: StoredRecord;
-  /** Open until it is durable; undefined for a record without a file. */
-  fd: number | undefined;
+  /** Undefined for a record without a file. */
+  content: Uint8Array | undefined;
+  modifiedTime: number;
 }
 
 export class Maildir {
@@ -108,31 +112,18 @@ export class Maildir {
     return stored !== undefined && time - stored < RETRANSMISSION_SECONDS;
   }
 
-  /** Files and records that wait for {@link commit}. */
+  /** Messages and records that wait for {@link commit}. */
   get stagedCount(): number {
     return this.#staged.length;
   }
 
   /**
-   * Writes a message for the next {@link commit}.
+   * Takes a message for the next {@link commit}; `content` must not change until then.
    * @param content what the file in the Maildir holds; undefined records a digest whose message is stored already
    * @param modifiedTime Unix seconds that mail programs show as the time of arrival
-   * @throws HostError DISK
    */
   stage(record: StoredRecord, content: Uint8Array | undefined, modifiedTime: number): void {
-    let fd: number | undefined;
-    if (content !== undefined) {
-      const path = this.#path(this.#places.staging, fileName(record.digest));
-      try {
-        fd = this.#calls.open(path);
-        this.#calls.write(fd, content);
-        futimesSync(fd, modifiedTime, modifiedTime);
-      } catch (error) {
-        if (fd !== undefined) closeSync(fd);
-        throw diskError(this.#places.maildir, error);
-      }
-    }
-    this.#staged.push({ record, fd });
+    this.#staged.push({ record, content, modifiedTime });
     this.#remember(record);
   }
 
@@ -145,30 +136,46 @@ export class Maildir {
     const batch = this.#staged;
     this.#staged = [];
     if (batch.length === 0) return [];
-    const calls = this.#calls;
     return await onDisk(this.#places.maildir, async () => {
-      try {
-        await settleAll(batch.map(async ({ fd }) => (fd === undefined ? undefined : await calls.sync(fd))));
-      } finally {
-        for (const { fd } of batch) if (fd !== undefined) closeSync(fd);
-      }
-      const files = batch.filter(({ fd }) => fd !== undefined);
-      if (files.length > 0) await calls.syncFolder(this.#path(this.#places.staging));
-      calls.write(this.#journal, Buffer.from(batch.map(({ record }) => printRecord(record)).join("")));
-      await calls.sync(this.#journal);
+      const files = batch.filter(({ content }) => content !== undefined);
+      await this.#writeFiles(files);
+      await this.#appendToJournal(batch);
       for (const { record } of files) this.#moveToNew(record.digest);
-      if (files.length > 0) await calls.syncFolder(this.#path("new"));
-      return batch.map(({ record, fd }) => ({ digest: record.digest, isNew: fd !== undefined }));
+      if (files.length > 0) await this.#calls.syncFolder(this.#path("new"));
+      return batch.map(({ record, content }) => ({ digest: record.digest, isNew: content !== undefined }));
     });
   }
 
-  /** Removes what was staged and not committed. */
-  close(): void {
-    for (const { record, fd } of this.#staged) {
-      if (fd === undefined) continue;
-      closeSync(fd);
-      this.#calls.unlink(this.#path(this.#places.staging, fileName(record.digest)));
+  /**
+   * First all are written, one after the other, because threads that change one folder at once only get in each other's
+   * way; then all are made durable at once, because that is mostly waiting. This runs in a thread of its own.
+   */
+  async #writeFiles(files: readonly Staged[]): Promise<void> {
+    if (files.length === 0) return;
+    const calls = this.#calls;
+    const open: number[] = [];
+    try {
+      for (const { record, content, modifiedTime } of files) {
+        const fd = calls.create(this.#path(this.#places.staging, fileName(record.digest)));
+        open.push(fd);
+        if (content !== undefined) calls.write(fd, content);
+        calls.setTime(fd, modifiedTime);
+      }
+      await settleAll(open.map((fd) => calls.sync(fd)));
+    } finally {
+      for (const fd of open) closeSync(fd);
     }
+    await calls.syncFolder(this.#path(this.#places.staging));
+  }
+
+  async #appendToJournal(batch: readonly Staged[]): Promise<void> {
+    const lines = batch.map(({ record }) => printRecord(record)).join("");
+    this.#calls.write(this.#journal, Buffer.from(lines, "latin1"));
+    await this.#calls.sync(this.#journal);
+  }
+
+  /** What was staged and not committed is forgotten. */
+  close(): void {
     this.#staged = [];
     closeSync(this.#journal);
   }

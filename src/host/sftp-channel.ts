@@ -54,7 +54,7 @@ export class SftpChannel {
   #ending = false;
   #failure: Error | undefined;
   #lastHeard = performance.now();
-  #versionReply: { resolve(extensions: ReadonlyMap<string, string>): void; reject(error: unknown): void } | undefined;
+  #versionReply: { resolve(): void; reject(error: unknown): void } | undefined;
 
   constructor(target: SshOptions) {
     this.#target = target;
@@ -79,8 +79,8 @@ export class SftpChannel {
     this.#idleTimer.unref();
   }
 
-  /** Agrees on version 3; gives the server's extensions. */
-  handshake(): Promise<ReadonlyMap<string, string>> {
+  /** Agrees on version 3. Requests may follow without waiting for it. */
+  handshake(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#versionReply = { resolve, reject };
       if (this.#failure !== undefined) reject(this.#failure);
@@ -183,7 +183,7 @@ export class SftpChannel {
         throw new FormatError("SFTP", `the server speaks version ${reply.version} of SFTP, expected 3`);
       }
       this.#established = true;
-      this.#versionReply?.resolve(reply.extensions);
+      this.#versionReply?.resolve();
       return;
     }
     const pending = this.#established ? this.#pending.get(reply.id) : undefined;

@@ -55,7 +55,7 @@ export interface NamedEntry {
 }
 
 export type Reply =
-  | { kind: "version"; version: number; extensions: Map<string, string> }
+  | { kind: "version"; version: number }
   | { kind: "status"; id: number; status: number; message: string }
   | { kind: "handle"; id: number; handle: Buffer }
   | { kind: "data"; id: number; data: Buffer }
@@ -225,12 +225,12 @@ export function parseReply(packet: Buffer): Reply {
 function parseBody(type: number, fields: Fields): Reply {
   if (type === 2) {
     const version = fields.u32();
-    const extensions = new Map<string, string>();
+    // Pairs of extension name and data; what a server lacks, it says when asked.
     while (fields.left > 0) {
-      const name = fields.string().toString("latin1");
-      extensions.set(name, fields.string().toString("latin1"));
+      fields.string();
+      fields.string();
     }
-    return { kind: "version", version, extensions };
+    return { kind: "version", version };
   }
   const id = fields.u32();
   switch (type) {

@@ -154,6 +154,7 @@ process.stdin.on("data", (chunk) => {
     buffered = buffered.subarray(4 + packet.length);
     if (!seen) { seen = true; process.stdout.write(hex("${version}")); continue; }
     const id = u32(packet.readUInt32BE(1)), type = packet[0];
+    if (type === 200) { process.stdout.write(hex("00000011 65" + id + "00000008 00000000 00000000")); continue; }
     const reply = (() => { ${answer} })();
     if (reply !== undefined) process.stdout.write(hex(reply));
   }

@@ -46,14 +46,16 @@ const MAX_ENTRIES = 1_000_000;
 
 export class SftpConnection {
   readonly #channel: SftpChannel;
-  readonly #extensions: ReadonlyMap<string, string>;
+  readonly #ready: Promise<void>;
   /** What is safe until the server's own numbers are here. */
   #chunks = { read: SAFE_CHUNK_BYTES, write: SAFE_CHUNK_BYTES };
   readonly #limits: Promise<SftpLimits>;
 
-  private constructor(channel: SftpChannel, extensions: ReadonlyMap<string, string>) {
-    this.#channel = channel;
-    this.#extensions = extensions;
+  private constructor(target: SshOptions) {
+    this.#channel = new SftpChannel(target);
+    this.#ready = this.#channel.handshake();
+    // Whoever does not wait for it hears of a failure by the requests.
+    this.#ready.catch(() => undefined);
     // Asked at once and waited for only where it matters.
     this.#limits = this.#askLimits();
   }
@@ -63,13 +65,26 @@ export class SftpConnection {
    * @throws HostError AUTH, NETWORK, EXEC; VerifyError HOST-KEY, HOST-KEY-UNKNOWN; FormatError SFTP
    */
   static async open(target: SshOptions): Promise<SftpConnection> {
-    const channel = new SftpChannel(target);
-    return new SftpConnection(channel, await channel.handshake());
+    const connection = new SftpConnection(target);
+    await connection.ready();
+    return connection;
+  }
+
+  /**
+   * Like {@link open} without the wait: requests may be made at once and travel behind the first packet, which saves
+   * round trips. What {@link open} throws, every request throws.
+   */
+  static start(target: SshOptions): SftpConnection {
+    return new SftpConnection(target);
+  }
+
+  /** Waits until the server has agreed. */
+  async ready(): Promise<void> {
+    await this.#ready;
   }
 
   async #askLimits(): Promise<SftpLimits> {
     const safe = { maxReadBytes: SAFE_CHUNK_BYTES, maxWriteBytes: SAFE_CHUNK_BYTES, maxOpenHandles: 64 };
-    if (!this.#extensions.has("limits@openssh.com")) return safe;
     try {
       const reply = await this.#channel.request(
         REQUEST.extended,
@@ -86,9 +101,9 @@ export class SftpConnection {
         maxOpenHandles: told.maxOpenHandles === 0 ? 64 : told.maxOpenHandles,
       };
     } catch (error) {
-      if (error instanceof SftpStatusError) return safe;
-      // Nobody may be waiting here yet; every other request tells its caller.
-      this.#channel.fail(error instanceof Error ? error : new Error(String(error)));
+      // A server that does not know the request says so. Nobody may be waiting here yet, so nothing is thrown: any
+      // other request tells its caller that the connection failed.
+      if (!(error instanceof SftpStatusError)) this.#channel.fail(asError(error));
       return safe;
     }
   }
@@ -101,11 +116,6 @@ export class SftpConnection {
   /** Whether the connection is gone: every request would fail. */
   get lost(): boolean {
     return this.#channel.failed;
-  }
-
-  /** Whether the server offers an extension, such as `fsync@openssh.com`. */
-  has(extension: string): boolean {
-    return this.#extensions.has(extension);
   }
 
   /**
@@ -193,8 +203,11 @@ export class SftpConnection {
       throw error;
     };
     const [reply] = await Promise.all([read.catch(atEnd), this.close(handle)]);
-    // A copy: the reply is a view of a whole chunk of the stream, which it would keep in memory.
-    return reply?.kind === "data" && reply.data.length === size ? Buffer.from(reply.data) : undefined;
+    if (reply?.kind !== "data" || reply.data.length !== size) return undefined;
+    // A copy in memory of its own: the reply is a view of a whole chunk of the stream.
+    const content = Buffer.allocUnsafeSlow(size);
+    content.set(reply.data);
+    return content;
   }
 
   /** Fills `content` from `at` to `to`; gives where the file ended, `to` when it did not. */
@@ -282,7 +295,7 @@ export class SftpConnection {
     await this.#channel.end();
   }
 
-  /** Ends the subprocess at once. */
+  /** Ends the subprocess at once; what was answered is done. */
   kill(): void {
     this.#channel.kill();
   }
@@ -304,4 +317,8 @@ function checkSize(path: string, size: number, maxBytes: number): void {
   if (size > maxBytes) {
     throw new FormatError("TOO-LARGE", `"${path}" has ${size} bytes, at most ${maxBytes} are expected`);
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

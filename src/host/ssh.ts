@@ -123,5 +123,5 @@ export function startSubsystem(target: SshOptions, subsystem: string): SshProces
     });
     child.on("close", (status, signal) => resolve({ status, signal, stderr }));
   });
-  return { stdin: child.stdin, stdout: child.stdout, ended, kill: () => void child.kill("SIGKILL") };
+  return { stdin: child.stdin, stdout: child.stdout, ended, kill: () => void child.kill("SIGTERM") };
 }
