@@ -26,7 +26,7 @@ export interface StageOptions {
   name: string;
   /** Second number of the fleet's addresses (10.N.0.0/16); the world has the next one. */
   net: number;
-  /** People with an account and a key made by `shoal init`. */
+  /** People with an account and a key made by `shoal init`; spread over the fetch machines in turn. */
   people?: readonly string[];
   /** Further lines of the definition's `accounts:`, indented by two. */
   moreAccounts?: string;
@@ -166,10 +166,11 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
     onProgress("the test internet: name server, Postfix, Exim, the users' computer");
     await cellsUp(worldPlan, { read: readWorld, onProgress });
     const accounts: string[] = [];
-    const [fetchHost] = hosts("fetch");
-    for (const person of people) {
-      const key = (await stage.as(person, `shoal init --account ${person} --host ${fetchHost?.name}`)).trim();
-      accounts.push(`  ${person}:\n    keys:\n      - auth,seal ${key}`);
+    const keepers = hosts("fetch");
+    for (const [index, person] of people.entries()) {
+      const keeper = index % keepers.length;
+      const key = (await stage.as(person, `shoal init --account ${person} --host ${keepers[keeper]?.name}`)).trim();
+      accounts.push(`  ${person}:\n    fetch: ${keeper + 1}\n    keys:\n      - auth,seal ${key}`);
     }
     await writeFile(
       fleetFile,
