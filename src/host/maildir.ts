@@ -161,7 +161,7 @@ export class Maildir {
         if (content !== undefined) calls.write(fd, content);
         calls.setTime(fd, modifiedTime);
       }
-      await settleAll(open.map((fd) => calls.sync(fd)));
+      await settleAll(open.map(async (fd) => await calls.sync(fd)));
     } finally {
       for (const fd of open) closeSync(fd);
     }
