@@ -107,8 +107,8 @@ export async function startInRoot(options: RootOptions): Promise<TestRoot> {
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
         const ended = new Promise((resolve) => child.once("exit", resolve));
-        // unshare shrugs off everything else while its child lives.
-        child.kill("SIGKILL");
+        // With the first process of its namespace everything in it ends; `--kill-child` is lost when that changed its user.
+        process.kill(Number(await pid()), "SIGKILL");
         await ended;
       }
       await rm(folder, { recursive: true, force: true });
