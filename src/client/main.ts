@@ -3,6 +3,8 @@
 import { isMainThread } from "node:worker_threads";
 import { runProgram } from "#cli/command.ts";
 import { initVerb } from "./init.ts";
+import { listVerb } from "./list.ts";
+import { showVerb } from "./show.ts";
 import { syncVerb } from "./sync.ts";
 
 // A thread of this program starts with the same file when it is built into one; threads know what to do.
@@ -22,6 +24,8 @@ Your mail, sealed on the way in, opened only on this computer.
 
   init   make a profile and a key
   sync   fetch new mail into the Maildir
+  list   list the mail in the Maildir
+  show   show one mail
 
 "shoal COMMAND --help" says more. Exit status 75 means: try again, nothing is
 lost.
@@ -29,8 +33,9 @@ lost.
 Example:
   shoal init --account alice --host fetch.mail.example.org
   shoal sync
+  shoal list
 `,
-      verbs: { init: initVerb, sync: syncVerb },
+      verbs: { init: initVerb, sync: syncVerb, list: listVerb, show: showVerb },
     },
     process.argv.slice(2),
   );
