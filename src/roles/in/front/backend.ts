@@ -14,9 +14,13 @@ export class BackendLost extends Error {
   }
 }
 
+const minSendBytes = 64 * 1024;
+
 export class Backend {
   readonly #wire: Wire;
   readonly #replySeconds: number;
+  #unsent: Buffer[] = [];
+  #unsentBytes = 0;
 
   private constructor(wire: Wire, replySeconds: number) {
     this.#wire = wire;
@@ -50,10 +54,20 @@ export class Backend {
     return await this.#exchange(`${line}\r\n`);
   }
 
-  /** Sends a part of a message; resolves when smtpd takes more. @throws BackendLost */
-  async send(bytes: Buffer): Promise<void> {
+  /**
+   * Sends a part of a message; resolves when smtpd takes more. Small parts are kept until there is more of them or `isLast`:
+   * smtpd and its filters wake up for each write.
+   * @throws BackendLost
+   */
+  async send(bytes: Buffer, isLast: boolean): Promise<void> {
+    this.#unsent.push(bytes);
+    this.#unsentBytes += bytes.length;
+    if (!isLast && this.#unsentBytes < minSendBytes) return;
+    const all = this.#unsent.length === 1 ? bytes : Buffer.concat(this.#unsent, this.#unsentBytes);
+    this.#unsent = [];
+    this.#unsentBytes = 0;
     try {
-      await this.#wire.write(bytes, this.#deadline());
+      await this.#wire.write(all, this.#deadline());
     } catch (error) {
       throw lost(error);
     }

@@ -236,7 +236,7 @@ export class Session {
       const { bytes, rest } = guard.push(chunk);
       if (guard.fault !== null) this.#dropBackend();
       else if (lost === null) {
-        lost = await backend.send(bytes).then(
+        lost = await backend.send(bytes, rest !== null).then(
           () => null,
           (error: unknown) => {
             if (!(error instanceof BackendLost)) throw error;
