@@ -55,7 +55,11 @@ export const spamInRole: Role = {
         name: "rspamd",
         user: "root",
         listens: port,
-        before: [["install", "-d", "-o", "_rspamd", "-g", "_rspamd", "-m", "755", "/run/rspamd"]],
+        before: [
+          ["install", "-d", "-o", "_rspamd", "-g", "_rspamd", "-m", "755", "/run/rspamd"],
+          // Workers outlive a main process that was killed, and their port would keep the next one from starting.
+          ["sh", "-c", "pkill -KILL -u _rspamd; :"],
+        ],
         command: ["/usr/bin/rspamd", "-f", "-u", "_rspamd", "-g", "_rspamd", "-c", "/etc/rspamd/rspamd.conf"],
       },
     ],

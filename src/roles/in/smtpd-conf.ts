@@ -29,6 +29,8 @@ export interface SmtpdConfOptions {
  * - A message stays in the queue for a year rather than to be given up.
  * - The relay's limits are made for one courier on loopback: no pauses between connections, no limit of mails in one.
  *   (`mta limit` is in smtpd's grammar and not in its manual.)
+ * - However many messages wait for the courier, `smtpctl schedule all` makes smtpd try all of them: those above
+ *   `task-hiwat` would be held back, and then wait as long as if nobody had asked.
  */
 export function smtpdConf(options: SmtpdConfOptions): string {
   const { hostname, domain, frontPort, courierPort, maxMessageBytes, maxRecipients, rspamdUrl, sealCommand, sealUser } =
@@ -49,6 +51,7 @@ export function smtpdConf(options: SmtpdConfOptions): string {
     "mta limit conn-delay-relay 0",
     "mta limit reconn-delay-route 0",
     "mta limit session-mail-max 1000000",
+    "mta limit task-hiwat 1000000",
     "",
     ...rspamd,
     `filter "seal" proc-exec ${quoted(sealCommand)} user ${quoted(sealUser)}`,
