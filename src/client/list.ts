@@ -40,7 +40,7 @@ Example:
     const { profile } = await loadProfile(String(options["profile"] ?? DEFAULT_PROFILE));
     const mails = await readMaildir(profile.maildir);
     if (options["json"] === true) await writeOut(`${visibleJson(mails.map(jsonOf))}\n`);
-    else if (mails.length > 0) await writeOut(printList(mails, process.stdout.columns));
+    else if (mails.length > 0) await writeOut(printList(mails, process.stdout.columns || undefined));
     else say("shoal", `there is no mail in "${profile.maildir}"; "shoal sync" fetches it`);
     return EXIT.ok;
   },

@@ -75,8 +75,8 @@ export function printMail(bytes: Buffer): string {
     line("Date", decodeUnlabelledText(fieldOf(message.fields, "date") ?? "")),
     line("Subject", decodeEncodedWords(fieldOf(message.fields, "subject") ?? "")),
     ...deliveredTo(message.fields).map((address) => line("Delivered-To", address)),
-    ...others.slice(0, SHOWN_PARTS).map((other) => line("Attachment", printPart(other))),
-    line("Attachments", others.length > SHOWN_PARTS ? `and ${others.length - SHOWN_PARTS} more` : ""),
+    ...others.slice(0, SHOWN_PARTS).map((other) => line(...printPart(other))),
+    line("Parts", others.length > SHOWN_PARTS ? `and ${others.length - SHOWN_PARTS} more` : ""),
     line("Note", message.limited ? `made of more than ${MAX_PARTS} parts or nested too deeply: not all is shown` : ""),
     line("Note", isFromHtml ? "this mail is HTML only, its tags were taken away" : ""),
     line("Note", part === undefined ? "there is no text in this mail" : ""),
@@ -102,7 +102,9 @@ function deliveredTo(fields: readonly Field[]): string[] {
   return block.filter(({ name }) => name === "delivered-to").map(({ value }) => value);
 }
 
-function printPart(part: MimePart): string {
-  const name = part.fileName === undefined || part.fileName === "" ? "without a name" : `"${part.fileName}"`;
-  return `${name}, ${part.type}, ${readableBytes(decodedBytes(part))}`;
+function printPart(part: MimePart): [name: string, value: string] {
+  const { fileName = "", type, isAttachment } = part;
+  const name = fileName === "" ? "" : `"${fileName.replace(/["\\]/g, "\\$&")}", `;
+  const isFile = isAttachment || fileName !== "";
+  return [isFile ? "Attachment" : "Part", `${name}${type}, ${readableBytes(decodedBytes(part))}`];
 }

@@ -6,6 +6,9 @@ import { decodeLenientBase64, decodeQuotedPrintable } from "./transfer-encoding.
 // Blanks inside are wrong and common. Each part ends at a question mark, so no character is looked at more than thrice.
 const ENCODED_WORD = /=\?([^?\s]+)\?([BbQq])\?([^?]*)\?=/g;
 
+/** Charsets whose words start and end in ASCII: to go there and back at once would count as an error. */
+const SHIFTS = /^iso-2022-/;
+
 interface Word {
   charset: string;
   bytes: Buffer;
@@ -48,7 +51,8 @@ function decodeRun(run: readonly Word[]): string {
   for (let at = 0; at < run.length; ) {
     const charset = run[at]?.charset ?? "";
     const same: Buffer[] = [];
-    for (; at < run.length && run[at]?.charset === charset; at++) same.push(run[at]?.bytes ?? Buffer.alloc(0));
+    do same.push(run[at++]?.bytes ?? Buffer.alloc(0));
+    while (at < run.length && run[at]?.charset === charset && !SHIFTS.test(charset));
     out.push(decodeCharset(Buffer.concat(same), charset));
   }
   return out.join("");

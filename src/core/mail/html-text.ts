@@ -1,47 +1,47 @@
 /** The text of an HTML page, for reading on a terminal: nothing is run, fetched or laid out. */
 
-const NAMED: Readonly<Record<string, string>> = {
-  amp: "&",
-  lt: "<",
-  gt: ">",
-  quot: '"',
-  apos: "'",
-  nbsp: " ",
-  copy: "©",
-  reg: "®",
-  trade: "™",
-  euro: "€",
-  pound: "£",
-  sect: "§",
-  deg: "°",
-  middot: "·",
-  bull: "•",
-  hellip: "…",
-  ndash: "–",
-  mdash: "—",
-  lsquo: "‘",
-  rsquo: "’",
-  ldquo: "“",
-  rdquo: "”",
-  bdquo: "„",
-  laquo: "«",
-  raquo: "»",
-  times: "×",
-  shy: "",
-  zwnj: "",
-  auml: "ä",
-  ouml: "ö",
-  uuml: "ü",
-  Auml: "Ä",
-  Ouml: "Ö",
-  Uuml: "Ü",
-  szlig: "ß",
-  eacute: "é",
-  egrave: "è",
-  agrave: "à",
-  ccedil: "ç",
-  ntilde: "ñ",
-};
+const NAMED: ReadonlyMap<string, string> = new Map([
+  ["amp", "&"],
+  ["lt", "<"],
+  ["gt", ">"],
+  ["quot", '"'],
+  ["apos", "'"],
+  ["nbsp", " "],
+  ["copy", "©"],
+  ["reg", "®"],
+  ["trade", "™"],
+  ["euro", "€"],
+  ["pound", "£"],
+  ["sect", "§"],
+  ["deg", "°"],
+  ["middot", "·"],
+  ["bull", "•"],
+  ["hellip", "…"],
+  ["ndash", "–"],
+  ["mdash", "—"],
+  ["lsquo", "‘"],
+  ["rsquo", "’"],
+  ["ldquo", "“"],
+  ["rdquo", "”"],
+  ["bdquo", "„"],
+  ["laquo", "«"],
+  ["raquo", "»"],
+  ["times", "×"],
+  ["shy", ""],
+  ["zwnj", ""],
+  ["auml", "ä"],
+  ["ouml", "ö"],
+  ["uuml", "ü"],
+  ["Auml", "Ä"],
+  ["Ouml", "Ö"],
+  ["Uuml", "Ü"],
+  ["szlig", "ß"],
+  ["eacute", "é"],
+  ["egrave", "è"],
+  ["agrave", "à"],
+  ["ccedil", "ç"],
+  ["ntilde", "ñ"],
+]);
 /** Elements whose content is no text. */
 const DROPPED: ReadonlySet<string> = new Set(["script", "style", "title", "template", "textarea", "noscript"]);
 const NEW_LINE = /^\/?(?:br|p|div|tr|li|ul|ol|h[1-6]|table|blockquote|pre|hr|section|article|header|footer)$/;
@@ -149,7 +149,7 @@ function linkTarget(tag: string): string {
 
 function decodeEntities(text: string): string {
   return text.replace(/&(?:#x([0-9a-f]{1,6})|#([0-9]{1,7})|([a-z]{2,8}));?/gi, (whole, hex, decimal, name) => {
-    if (typeof name === "string") return NAMED[name] ?? NAMED[name.toLowerCase()] ?? whole;
+    if (typeof name === "string") return NAMED.get(name) ?? NAMED.get(name.toLowerCase()) ?? whole;
     const code = typeof hex === "string" ? Number.parseInt(hex, 16) : Number(decimal);
     return code === 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? "\ufffd" : String.fromCodePoint(code);
   });

@@ -31,7 +31,7 @@ export interface MimeMessage {
 }
 
 /** Multiparts inside multiparts. */
-export const MAX_DEPTH = 50;
+export const MAX_DEPTH = 200;
 export const MAX_PARTS = 5000;
 /** RFC 2046 allows 70 characters. */
 export const MAX_BOUNDARY_CHARACTERS = 200;
@@ -128,7 +128,9 @@ class MimeReader {
       this.#limited = true;
       this.#body = { head, fields, start };
     } else {
-      this.#places.set(boundary, [...(this.#places.get(boundary) ?? []), this.#open.length]);
+      const places = this.#places.get(boundary) ?? [];
+      places.push(this.#open.length);
+      this.#places.set(boundary, places);
       this.#open.push({ boundary, head, fields, bodyStart: start, divided: false });
     }
   }
