@@ -12,7 +12,7 @@ import type { Image } from "./image.ts";
 import { addMachineNetwork, removeMachineNetwork } from "./network.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 import { cellPlaces, runcRoot } from "./places.ts";
-import { runcSpec } from "./runc-spec.ts";
+import { capabilities, runcSpec } from "./runc-spec.ts";
 import { serviceFiles } from "./supervise.ts";
 
 /** Gives the bytes of a file's content: rendered text, a secret, or a built program. */
@@ -71,6 +71,15 @@ export async function startCell(
     const said = await readFile(join(places.bundle, "console"), "utf8");
     throw new HostError("EXEC", `can't start machine "${machine.name}": ${said.trim().slice(-1500)}`, { cause });
   });
+  await forbidNestedNamespaces(plan.name, machine.name);
+}
+
+/** In a user namespace of its own anybody has every capability: more of the kernel to attack, and no service needs it. */
+async function forbidNestedNamespaces(network: string, machine: string): Promise<void> {
+  const status = await cellStatus(network, machine);
+  if (status === undefined) throw new HostError("EXEC", `machine "${machine}" ended as soon as it had started`);
+  const script = "echo 0 > /proc/sys/user/max_user_namespaces";
+  await exec("nsenter", [`--target=${status.pid}`, "--user", "sh", "-c", script]);
 }
 
 /** Ends a machine and removes everything of this life; harmless when there is none. */
@@ -143,7 +152,17 @@ export async function cellCommand(
     "LANG=C.UTF-8",
     "HOME=/root",
   ];
-  return ["nsenter", `--target=${status.pid}`, ...all, ...clean, ...command];
+  // Entering a user namespace gives every capability; root of the machine has fewer.
+  const kept = capabilities.map((name) => `+${name.replace("CAP_", "").toLowerCase()}`).join(",");
+  return [
+    "nsenter",
+    `--target=${status.pid}`,
+    ...all,
+    "/usr/bin/setpriv",
+    `--bounding-set=-all,${kept}`,
+    ...clean,
+    ...command,
+  ];
 }
 
 /** Runs a command as root of the machine and gives its result, whatever its exit status. */

@@ -12,7 +12,7 @@ export interface CellSpec {
 }
 
 /** What sshd, smtpd and runit need as root of their cell, and nothing about the host. */
-const capabilities = [
+export const capabilities = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_DAC_READ_SEARCH",

@@ -18,8 +18,9 @@ const usageFolder = "/srv/usage";
  * - `mail/` in it belongs to the account, is sticky and hands its group to new files; others (only `deposit` can get
  *   there, everyone else is locked into another root) may add to it and not list it;
  * - `incoming/` is where a file is written before it gets its name in `mail/`, out of the account's sight;
- * - a deposited file has mode 0040: its owner `deposit` can neither read nor write it, the account reads it through its
- *   group and deletes it as owner of the sticky folder.
+ * - a deposited file has mode 0440, so that nobody can write it again; the account reads it through its group and deletes
+ *   it as owner of the sticky folder. Its owner `deposit` is kept from reading by its allow-list alone: without the owner's
+ *   read bit, which sftp(1) copies, a user of plain `sftp` could not read the file that they fetched.
  */
 function mailboxFolders({ name }: Account): FolderSpec[] {
   return [
@@ -44,10 +45,10 @@ const systemUsers: UserSpec[] = [
   { name: "usage", uid: 901, group: "usage", home: "/", shell: "/usr/sbin/nologin" },
 ];
 
-/** Removes files of all accounts that are older than `minutes`. */
-function removeOld(pattern: string, minutes: number): string[] {
+/** Removes the files in all accounts' folders of that name for which the tests of find(1) hold. */
+function remove(folder: "mail" | "incoming", ...tests: string[]): string[] {
   const depth = ["-mindepth", "3", "-maxdepth", "3"];
-  return ["find", mailFolder, ...depth, "-type", "f", "-path", `*/${pattern}`, "-mmin", `+${minutes}`, "-delete"];
+  return ["find", mailFolder, ...depth, "-type", "f", "-path", `${mailFolder}/*/${folder}/*`, ...tests, "-delete"];
 }
 
 /** Sizes of all mailboxes for quota checks, in the format of docs/formats/accounts.md. */
@@ -74,7 +75,7 @@ function files(view: RoleView): FileSpec[] {
     [
       {
         user: "deposit",
-        lines: [`ChrootDirectory ${mailFolder}`, `ForceCommand internal-sftp -u 0737 -p ${depositRequests}`],
+        lines: [`ChrootDirectory ${mailFolder}`, `ForceCommand internal-sftp -u 0337 -p ${depositRequests}`],
       },
       { user: "usage", lines: [`ChrootDirectory ${usageFolder}`, `ForceCommand internal-sftp -R -p ${usageRequests}`] },
       {
@@ -122,14 +123,21 @@ export const fetchRole: Role = {
         name: "retention",
         everySeconds: 3600,
         user: "root",
-        command: removeOld("mail/*.age", view.fleet.retentionDays * 24 * 60),
+        command: remove("mail", "-mmin", `+${view.fleet.retentionDays * 24 * 60}`),
       },
       {
         name: "incoming",
         everySeconds: 60,
         user: "root",
         // What is left there is half a deposit, or a second name of a finished one.
-        command: removeOld("incoming/*", 10),
+        command: remove("incoming", "-mmin", "+10"),
+      },
+      {
+        name: "foreign",
+        everySeconds: 60,
+        user: "root",
+        // An account owns its mail folder, so it can make empty files there: they would use up the disk's inodes.
+        command: remove("mail", "!", "-user", "deposit"),
       },
     ],
   }),

@@ -35,7 +35,6 @@ export function sshdConfig(accounts: readonly SshdAccount[], neverPenalised: rea
     "PermitTTY no",
     "PermitUserEnvironment no",
     "PermitUserRC no",
-    "AcceptEnv none",
     "PrintMotd no",
     "LogLevel ERROR",
     "LoginGraceTime 30",
