@@ -70,7 +70,7 @@ export async function startFetch(port?: number): Promise<TestFetch> {
       "Subsystem sftp internal-sftp",
       "Match User deposit",
       "ChrootDirectory /srv/mail",
-      "ForceCommand internal-sftp -u 0737 -p open,write,fsync,close,hardlink,lstat,limits",
+      "ForceCommand internal-sftp -u 0337 -p open,write,fsync,close,hardlink,lstat,limits",
       "Match User usage",
       "ChrootDirectory /srv/usage",
       "ForceCommand internal-sftp -R -p open,read,close,lstat,fstat,limits",
