@@ -107,7 +107,10 @@ export class MailUser {
   }
 
   /** Starts `shoal` from the sources; {@link run} waits for it. */
-  start(args: readonly string[], env: NodeJS.ProcessEnv = {}): { done: Promise<Ran>; kill(): void } {
+  start(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ): { done: Promise<Ran>; pid: number | undefined; kill: () => void } {
     const main = new URL("../src/client/main.ts", import.meta.url).pathname;
     const child = spawn(process.execPath, [main, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -120,7 +123,7 @@ export class MailUser {
       child.once("error", reject);
       child.once("close", (status, signal) => resolve({ status, signal, stdout, stderr }));
     });
-    return { done, kill: () => void child.kill("SIGKILL") };
+    return { done, pid: child.pid, kill: () => void child.kill("SIGKILL") };
   }
 
   async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {

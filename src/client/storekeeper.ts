@@ -50,8 +50,13 @@ export class Storekeeper implements Storage {
 
   /** Waits until files are closed; what was not stored by now is forgotten. */
   async close(): Promise<void> {
-    if (this.#failure === undefined) await this.#ask({ do: "close" });
-    await this.#worker.terminate();
+    try {
+      if (this.#failure === undefined) await this.#ask({ do: "close" });
+    } catch {
+      // It never opened anything, and whoever gave it another order was told why.
+    } finally {
+      await this.#worker.terminate();
+    }
   }
 
   #ask<T>(order: Order, transfer: ArrayBuffer[] = []): Promise<T> {
