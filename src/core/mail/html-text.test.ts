@@ -38,7 +38,7 @@ test("hostile pages are scanned once for each kind of mark", (t) => {
     htmlToText(html);
     let scanned = 0;
     for (const { arguments: args, result = -1 } of mock.calls) {
-      scanned += (result < 0 ? html.length : result) - Number(args[1] ?? 0);
+      scanned += (result < 0 ? html.length : result) - (args[1] ?? 0);
     }
     assert.ok(mock.callCount() > 0 && scanned <= 5 * html.length, `${piece}: ${scanned} for ${html.length}`);
   }
