@@ -1,149 +1,211 @@
-/** No plaintext at rest: mails with marks flow, wait, crash and resume, and no server has a trace of the marks on any disk. */
+/** No server holds a word of a message: while mail waits, after crashes, after delivery. And the search would find it. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { gzipSync } from "node:zlib";
-import { cellsDown } from "#fleet/cell/cells.ts";
+import { stopCell } from "#fleet/cell/cell.ts";
 import { makeMark } from "#test/marks/marks.ts";
 import { describeFindings } from "#test/marks/search.ts";
 import { searchStage } from "#test/marks/stage-search.ts";
-import { submitAll, waitForEmptyQueue } from "#test/world/send.ts";
+import { queue, sendmail, submitAll, waitForEmptyQueue } from "#test/world/send.ts";
+import { asPerson } from "#test/world/stage.ts";
 import { exim, post, strangers } from "#test/world/world.ts";
 import { flowStage } from "./flow-stage.ts";
 
-const stage = flowStage({ name: "marks", net: 171, people: ["alice"] });
-/** One mark is enough: each mail adds its number. */
-const mark = makeMark();
+const stage = flowStage();
 
-/** The mark in every place and encoding in which a mail can carry a word. */
-function markedMail(number: number): { envelope: { from: string; to: string[] }; message: Buffer } {
-  const word = `${mark}${number}`;
-  const quoted = [...word].map((letter) => `=${letter.charCodeAt(0).toString(16).toUpperCase()}`).join("");
+const marks = {
+  subject: makeMark(),
+  text: makeMark(),
+  quotedPrintable: makeMark(),
+  base64: makeMark(),
+  attachmentName: makeMark(),
+};
+const allMarks = Object.values(marks);
+
+let sent = 0;
+
+/** A message with every mark in it; the marks are followed by the message's number. */
+function markedMail(): string {
+  const number = String(sent).padStart(4, "0");
+  sent += 1;
+  const hex = [...marks.quotedPrintable].map((letter) => `=${letter.charCodeAt(0).toString(16).toUpperCase()}`);
   const lines = [
-    `From: "${word}" <carol@post.example>`,
-    "To: alice@shoal.example",
-    `Subject: about ${word}`,
-    `Message-ID: <${word}@post.example>`,
+    "From: Ada <ada@post.example>",
+    "To: Alice <alice@shoal.example>",
+    `Subject: ${marks.subject} ${number}`,
+    "Date: Sun, 22 Nov 2026 02:00:00 +0000",
+    `Message-ID: <${number}.${sent}@post.example>`,
     "MIME-Version: 1.0",
-    'Content-Type: multipart/mixed; boundary="part"',
+    'Content-Type: multipart/mixed; boundary="b"',
     "",
-    "--part",
-    "Content-Type: text/plain",
+    "--b",
+    "Content-Type: text/plain; charset=utf-8",
+    "Content-Transfer-Encoding: 8bit",
     "",
-    `the word is ${word}`,
-    "--part",
-    "Content-Type: text/plain",
+    `Grüße ${marks.text} ${number}`,
+    // Fills more than one block of whatever it is written to.
+    ...Array.from({ length: 200 }, (_, line) => `${line} ${marks.text.toUpperCase()}`),
+    "--b",
+    "Content-Type: text/plain; charset=utf-8",
     "Content-Transfer-Encoding: quoted-printable",
     "",
-    quoted,
-    "--part",
-    `Content-Type: application/octet-stream; name="${word}.bin"`,
+    `${hex.slice(0, 12).join("")}=`,
+    `${hex.slice(12).join("")} and ${marks.quotedPrintable.slice(0, 9)}=`,
+    marks.quotedPrintable.slice(9),
+    "--b",
+    `Content-Type: application/octet-stream; name="${marks.attachmentName}.txt"`,
+    `Content-Disposition: attachment; filename="${marks.attachmentName}.txt"`,
     "Content-Transfer-Encoding: base64",
     "",
-    ...(Buffer.from(`${"x".repeat(number % 3)}${word.repeat(200)}`)
+    ...(Buffer.from(`${"x".repeat(100)} ${marks.base64} ${number}`)
       .toString("base64")
       .match(/.{1,76}/g) ?? []),
-    "--part--",
-    "",
+    "--b--",
   ];
-  return {
-    envelope: { from: "carol@post.example", to: ["alice@shoal.example"] },
-    message: Buffer.from(lines.join("\r\n")),
-  };
+  return lines.map((line) => `${line}\r\n`).join("");
 }
 
-async function clean(when: string): Promise<void> {
-  const result = await searchStage(stage(), [mark]);
-  assert.deepEqual(describeFindings(result), [], when);
-  assert.ok(result.filesSearched > 1000, `${result.filesSearched} files searched ${when}`);
+/** Hands marked mails to both strangers. */
+async function sendMarked(each: number): Promise<void> {
+  const run = stage().exec;
+  for (const stranger of strangers) {
+    const envelope = { from: `ada@${stranger.domain}`, to: ["alice@shoal.example"] };
+    const mails = Array.from({ length: each }, () => ({ envelope, message: Buffer.from(markedMail()) }));
+    await submitAll(run, stranger, mails);
+  }
 }
 
-async function inShell(machine: string, script: string): Promise<string> {
-  const { status, stdout, stderr } = await stage().exec(machine, ["sh", "-c", script]);
-  assert.equal(status, 0, `${machine}: ${script}: ${stderr}`);
-  return stdout.toString("utf8");
+/** Message ids in smtpd's queue on `in`. */
+async function queuedOnIn(): Promise<number> {
+  const { status, stdout, stderr } = await stage().exec("in", ["smtpctl", "show", "queue"]);
+  assert.equal(status, 0, stderr);
+  return stdout.toString("utf8").split("\n").filter(Boolean).length;
 }
 
-async function until(what: string, seconds: number, isTrue: () => Promise<boolean>): Promise<void> {
+async function until(what: string, seconds: number, condition: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + seconds * 1000;
-  while (!(await isTrue())) {
-    assert.ok(performance.now() < deadline, `${what} within ${seconds} s`);
+  while (!(await condition())) {
+    assert.ok(performance.now() < deadline, `still not: ${what}`);
     await sleep(200);
   }
 }
 
-const queueLength = async (): Promise<number> => (await inShell("in", "smtpctl show queue")).split("\n").length - 1;
-const onFetch = async (): Promise<number> => Number(await inShell("fetch", "find /srv/mail -name '*.age' | wc -l"));
+/** Sealed files in alice's mailbox. */
+async function sealedFiles(): Promise<number> {
+  const { stdout } = await stage().exec("fetch", ["sh", "-c", "ls /srv/mail/alice/mail | grep -c '\\.age$'"]);
+  return Number(stdout.toString("utf8"));
+}
 
-test("mail that waits in the queue is sealed", async () => {
-  // Nobody takes what smtpd hands on, so it has to keep it and to try again.
-  await inShell("in", "sv down courier");
-  await submitAll(stage().exec, post, [0, 1, 2, 3].map(markedMail));
-  await submitAll(stage().exec, exim, [4, 5].map(markedMail));
-  for (const stranger of strangers) await waitForEmptyQueue(stage().exec, stranger, 60);
-  assert.equal(await queueLength(), 6);
-  await inShell("in", "smtpctl schedule all");
-  await clean("while mail waits in the queue");
-});
+async function nothingInClear(): Promise<void> {
+  const result = await searchStage(stage(), allMarks);
+  assert.deepEqual(describeFindings(result), []);
+  assert.ok(result.filesSearched > 1000, `${result.filesSearched} files searched`);
+}
 
-test("nothing is left in clear by processes that are killed in the middle of a message", async () => {
-  const big = markedMail(6);
-  const body = Buffer.from(`${`${mark}6 `.repeat(4)}\r\n`.repeat(40_000));
-  const sent = submitAll(
-    stage().exec,
-    post,
-    [7, 8, 9].map(markedMail).concat({ ...big, message: Buffer.concat([big.message, body]) }),
-  );
-  for (let round = 0; round < 6; round++) {
-    await sleep(300);
-    // By name as the kernel has it: smtpd's processes, seal, front, rspamd's filter.
-    const killer = `for p in /proc/[0-9]*; do case "$(tr '\\0' ' ' < $p/cmdline 2>/dev/null)" in *${["smtpd", "shoal-seal", "shoal-front", "filter-rspamd"][round % 4]}*) kill -9 \${p#/proc/} 2>/dev/null;; esac; done; true`;
-    await inShell("in", killer);
-  }
-  await sent;
-  await waitForEmptyQueue(stage().exec, post, 90);
-  await clean("after kills");
-});
+/** Ends processes of a machine without a word; their supervisor starts them again. */
+async function killAll(machine: string, pattern: string): Promise<void> {
+  const script =
+    "for file in /proc/[0-9]*/cmdline; do pid=${file%/cmdline}; pid=${pid#/proc/}; " +
+    '[ $pid != $$ ] && grep -aqs -- "$1" $file && kill -9 $pid && echo $pid; done';
+  const { stdout, stderr } = await stage().exec(machine, ["sh", "-c", script, "sh", pattern]);
+  assert.match(stdout.toString("utf8"), /^\d+\n/, `nothing like "${pattern}" runs on ${machine} ${stderr}`);
+}
 
-test("a machine that goes down with mail in its queue keeps it sealed and delivers it when it is back", async () => {
-  const { fleet } = stage();
-  await cellsDown(fleet.name);
-  await clean("with all machines down");
-  await stage().up();
-  await until("all mail on fetch", 90, async () => {
-    await inShell("in", "smtpctl schedule all || true");
-    return (await onFetch()) >= 10 && (await queueLength()) === 0;
+describe("no server holds a word of a message", () => {
+  test("while mail is delivered and lies in the mailbox", async () => {
+    await sendMarked(10);
+    for (const stranger of strangers) await waitForEmptyQueue(stage().exec, stranger, 30);
+    await until("20 mails are in the mailbox", 30, async () => (await sealedFiles()) === 20);
+    await nothingInClear();
   });
-  await clean("after delivery");
 
-  await stage().as("alice", "shoal sync");
-  for (let number = 0; number < 10; number++) {
-    const found = await stage().as("alice", `cat ~/Mail/shoal/new/* | grep -c 'Subject: about ${mark}${number}$'`);
-    assert.equal(found.trim(), "1", `mail ${number} arrived once`);
-  }
-  await clean("after the owner took it");
-});
+  test("while mail waits in the queue of `in` and is tried again", async () => {
+    await stopCell(stage().fleet.name, "alpha-fetch");
+    await sendMarked(10);
+    await until("20 mails are in the queue", 60, async () => (await queuedOnIn()) === 20);
+    assert.equal((await stage().exec("in", ["smtpctl", "schedule", "all"])).status, 0);
+    await sleep(1000);
+    await nothingInClear();
+    assert.equal(await queuedOnIn(), 20);
+  });
 
-test("the search finds what it looks for, on every machine and in every kind of place", async () => {
-  const packed = gzipSync(`a log line with ${mark}\n`).toString("base64");
-  const plants: [machine: string, script: string, file: string][] = [
-    ["in", `echo 'about ${mark}' > /var/spool/smtpd/planted`, "planted"],
-    ["in", `echo ${packed} | base64 -d > /run/log/smtpd/planted.gz`, "planted.gz"],
-    ["in", `printf '%s' ${Buffer.from(`xx${mark}`).toString("base64")} > /dev/shm/planted64`, "planted64"],
-    ["spam-in", `echo ${mark.toUpperCase()} > /tmp/planted-tmp`, "planted-tmp"],
-    ["spam-in", `echo x > /var/lib/rspamd/${mark}`, mark],
-    [
-      "fetch",
-      `printf '%s' '${[...mark].map((letter) => `=${letter.charCodeAt(0).toString(16)}`).join("")}' > /srv/mail/alice/incoming/planted-qp`,
-      "planted-qp",
-    ],
-  ];
-  for (const [machine, script] of plants) await inShell(machine, script);
-  const { hits } = await searchStage(stage(), [mark]);
-  for (const [machine, , file] of plants)
-    assert.ok(
-      hits.some((hit) => hit.file.endsWith(file)),
-      `${file} on ${machine} is found`,
+  test("after every program was killed in the middle of its work", async () => {
+    const sending = sendMarked(10);
+    for (const [machine, pattern] of [
+      ["in", "shoal-seal.mjs"],
+      ["spam-in", "rspamd:"],
+      ["in", "shoal-front.mjs"],
+      ["in", "shoal-courier.mjs"],
+      ["in", "smtpd"],
+    ] as const) {
+      await sleep(300);
+      await killAll(machine, pattern);
+    }
+    await sending;
+    await nothingInClear();
+    await until("40 mails are in the queue", 60, async () => (await queuedOnIn()) === 40);
+    await nothingInClear();
+  });
+
+  test("after the machine with the queue went down, and came up again, and delivered", async () => {
+    await stopCell(stage().fleet.name, "alpha-in");
+    await sendmail(
+      stage().exec,
+      post,
+      { from: "ada@post.example", to: ["alice@shoal.example"] },
+      markedMail().replaceAll("\r", ""),
     );
+    assert.equal((await queue(stage().exec, post)).length, 1);
+    await nothingInClear();
+    assert.deepEqual((await stage().up()).sort(), ["alpha-fetch", "alpha-in"]);
+    for (const stranger of [post, exim]) await waitForEmptyQueue(stage().exec, stranger, 60);
+    assert.equal((await stage().exec("in", ["smtpctl", "schedule", "all"])).status, 0);
+    await until("the queue is empty", 30, async () => (await queuedOnIn()) === 0);
+    await nothingInClear();
+  });
+
+  const planted: Readonly<Record<string, readonly string[]>> = {
+    in: ["/var/spool/smtpd/queue/planted", "/run/log/smtpd/@planted.gz", "/dev/shm/planted", "/tmp/planted"],
+    "spam-in": ["/var/lib/rspamd/planted", "/run/log/rspamd/@planted.gz", "/dev/shm/planted"],
+    fetch: ["/srv/mail/alice/mail/planted", "/run/log/sshd/@planted.gz", "/dev/shm/planted", "/var/log/planted"],
+  };
+
+  test("and the same search finds what is planted in each of them", async () => {
+    const plantedMarks: string[] = [];
+    const deleted: string[] = [];
+    for (const [machine, paths] of Object.entries(planted)) {
+      for (const path of paths) {
+        const mark = makeMark();
+        plantedMarks.push(mark);
+        const write = path.endsWith(".gz") ? `gzip > '${path}'` : `cat > '${path}'`;
+        const { status, stderr } = await stage().exec(machine, ["sh", "-c", write], {
+          input: `some text ${mark} more`,
+        });
+        assert.equal(status, 0, stderr);
+      }
+      // Gone from its folder, and still on the disk for as long as somebody holds it.
+      const mark = makeMark();
+      deleted.push(mark);
+      const hold = `exec 3<> /var/tmp/held; echo ${mark} >&3; rm /var/tmp/held; sleep 60 </dev/null >/dev/null 2>&1 &`;
+      await stage().exec(machine, ["sh", "-c", hold]);
+    }
+    const { hits } = await searchStage(stage(), [...plantedMarks, ...deleted]);
+    for (const mark of [...plantedMarks, ...deleted]) assert.ok(hits.some((hit) => hit.mark === mark));
+    for (const [machine, paths] of Object.entries(planted)) await stage().exec(machine, ["rm", ...paths]);
+    assert.deepEqual((await searchStage(stage(), plantedMarks)).hits, []);
+  });
+
+  test("and every mail arrives, once", async () => {
+    await stage().as("alice", "shoal sync");
+    const { stdout } = await stage().exec("user", asPerson("alice", "cat Mail/shoal/new/*"), { timeoutSeconds: 30 });
+    const text = stdout.toString("utf8");
+    const numbers = [...text.matchAll(new RegExp(`^Subject: ${marks.subject} (\\d{4})$`, "gm"))].map(
+      ([, number]) => number,
+    );
+    assert.equal(new Set(numbers).size, sent);
+    assert.ok(text.includes(marks.text) && text.includes(`filename="${marks.attachmentName}.txt"`));
+    // A stranger whose session was cut before it heard "accepted" rightly sends again.
+    assert.ok(numbers.length - sent <= 10, `${numbers.length} mails for ${sent}`);
+  });
 });
