@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { FormatError, VerifyError } from "#core/errors.ts";
-import { makeEnvelope, parseEnvelopes, printEnvelopes } from "./envelopes.ts";
+import { ENVELOPES_PADDING, makeEnvelope, parseEnvelopes, printEnvelopes } from "./envelopes.ts";
 
 const RECEIVED = "Received: from mx.example.com (mx.example.com [192.0.2.7])\n\tby in (OpenSMTPD) with ESMTP id 1\n";
 
@@ -68,6 +68,25 @@ test("no changed byte and no cut is accepted", () => {
   for (let length = 0; length < good.length; length++) {
     assert.throws(() => parseEnvelopes(good.subarray(0, length)), isRefusal, `cut to ${length}`);
   }
+});
+
+test("padding behind the end may be cut off anywhere, and is nothing but padding", () => {
+  const envelopes = [makeEnvelope("alice", randomBytes(1000))];
+  const lines = printEnvelopes(envelopes);
+  assert.ok(joined(ENVELOPES_PADDING).length >= 4096);
+  const whole = joined([...lines, ...ENVELOPES_PADDING]);
+  const needed = joined(lines).length;
+  for (const end of ["\n", "\r\n"]) {
+    assert.deepEqual(parseEnvelopes(joined([...lines, ...ENVELOPES_PADDING], end)), envelopes);
+  }
+  for (let length = needed + 1; length < whole.length; length += 100) {
+    // Whoever sends a cut off file by SMTP ends its last line.
+    const cut = whole.toString("latin1", 0, length).replace(/\n?$/, "\n");
+    assert.deepEqual(parseEnvelopes(Buffer.from(cut)), envelopes);
+    assert.throws(() => parseEnvelopes(Buffer.from(cut.replace(/\n$/, "x\n"))), isRefusal);
+  }
+  assert.throws(() => parseEnvelopes(joined([...lines, ...ENVELOPES_PADDING, "-"])), isRefusal);
+  assert.throws(() => parseEnvelopes(joined([...lines, `-${ENVELOPES_PADDING[0]}`])), isRefusal);
 });
 
 test("refuses every other form", () => {

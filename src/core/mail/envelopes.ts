@@ -38,6 +38,12 @@ function sha256Of(file: Buffer): string {
 export const ENVELOPES_HEAD: readonly string[] = [CONTENT_TYPE, "", VERSION_LINE];
 /** The line behind the last envelope. */
 export const ENVELOPES_END = END_LINE;
+/**
+ * Lines for behind the end, in a message that smtpd is to keep. It does not notice when the last piece of a message, up
+ * to 4096 bytes, finds no room on the disk (it does not look at what fclose(3) says), and accepts what is cut off: so that
+ * piece must hold nothing.
+ */
+export const ENVELOPES_PADDING: readonly string[] = Array.from({ length: 5 }, () => "-".repeat(LINE_CHARACTERS));
 
 /** The lines of one envelope. */
 export function* envelopeLines({ account, sha256, file }: Envelope): Generator<string, void, void> {
@@ -54,7 +60,8 @@ export function printEnvelopes(envelopes: readonly Envelope[]): string[] {
 
 /**
  * Parses such a message, LF or CRLF line ends, with whatever header fields were put in front of it, and checks each file
- * against its size and digest. Anything else is refused: no account twice, nothing behind `end`, canonical base64.
+ * against its size and digest. Anything else is refused: no account twice, canonical base64, nothing behind `end` but
+ * padding, which may be cut off anywhere.
  * @throws FormatError ENVELOPES, VerifyError DIGEST
  */
 export function parseEnvelopes(bytes: Buffer): Envelope[] {
@@ -75,7 +82,11 @@ export function parseEnvelopes(bytes: Buffer): Envelope[] {
     envelopes.push({ account, sha256, file });
   }
   if (envelopes.length === 0) fail("there is no mail");
-  if (!lines.atEnd()) fail('there is something behind "end"');
+  for (let count = 0; !lines.atEnd(); count++) {
+    const [whole, line] = [ENVELOPES_PADDING[count], lines.text()];
+    const isPadding = whole === line || (line !== "" && whole?.startsWith(line) === true && lines.atEnd());
+    if (!isPadding) fail('there is something behind "end"');
+  }
   return envelopes;
 }
 

@@ -5,7 +5,7 @@
 
 import { parseAccounts } from "#core/accounts.ts";
 import { seal } from "#core/age/age.ts";
-import { ENVELOPES_END, ENVELOPES_HEAD, envelopeLines, makeEnvelope } from "#core/mail/envelopes.ts";
+import { ENVELOPES_END, ENVELOPES_HEAD, ENVELOPES_PADDING, envelopeLines, makeEnvelope } from "#core/mail/envelopes.ts";
 import { composeSealedMail } from "#core/mail/sealed-mail.ts";
 import { parseUsage } from "#core/usage.ts";
 import type { SealConfig } from "../config.ts";
@@ -191,7 +191,7 @@ export class SealFilter {
       }
       this.#output.say(printDataLines(request, lines));
     }
-    this.#output.say(printDataLines(request, [ENVELOPES_END]));
+    this.#output.say(printDataLines(request, [ENVELOPES_END, ...ENVELOPES_PADDING]));
     await this.#output.room();
     return true;
   }
