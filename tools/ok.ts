@@ -24,6 +24,8 @@ type Check = readonly [name: string, run: () => Promise<Outcome>];
 
 const UNIT_TEST_LIMIT_SECONDS = 300;
 const update = process.argv.includes("--update-goldens");
+// Tests that hold goldens of their own rewrite them then (src/fleet/render.test.ts).
+if (update) process.env["UPDATE_GOLDENS"] = "1";
 
 const checks: readonly Check[] = [
   ["format", tool("biome", "ci", "--colors=off", ".")],

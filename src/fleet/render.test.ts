@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { exec } from "#host/exec.ts";
+import { parseFleet } from "./definition/definition.ts";
+import { fleetPlan, fleetSecrets, roles, siteMachines } from "./plan.ts";
+import { renderPlan, writeRendered } from "./render.ts";
+import { version } from "./version.ts";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const golden = join(root, "test/golden/render");
+const definition = await readFile(join(golden, "fleet.yaml"), "utf8");
+const fleet = parseFleet(definition, "fleet.yaml");
+/** Fixed public halves, so that the same bytes come out on every machine. */
+const keys = {
+  publicKeys: new Map(
+    fleetSecrets(fleet).map(({ name, kind }) => [
+      name,
+      kind === "tls" ? `certificate of ${name}\n` : `ssh-ed25519 PUBLIC-KEY-OF-${name}`,
+    ]),
+  ),
+  userIds: new Map(fleet.accounts.map(({ name }, index) => [name, 20_000 + index])),
+};
+
+test("what each machine gets is the golden, byte for byte (npm run golden rewrites it)", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "shoal-render-"));
+  try {
+    const rendered = renderPlan(fleetPlan(fleet, keys));
+    if (process.env["UPDATE_GOLDENS"] === "1") {
+      await writeRendered(join(golden, "machines"), rendered);
+    }
+    await writeRendered(join(folder, "machines"), rendered);
+    const { stdout } = await exec("diff", [
+      "--recursive",
+      "--unified=1",
+      "--new-file",
+      join(golden, "machines"),
+      join(folder, "machines"),
+    ]);
+    assert.equal(stdout.toString("utf8"), "");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("rendered programs accept what was rendered for them: sshd_config", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "shoal-render-"));
+  try {
+    await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
+    const rendered = renderPlan(fleetPlan(fleet, keys));
+    let checked = 0;
+    for (const [path, text] of rendered) {
+      if (!path.endsWith("/sshd_config")) continue;
+      // The host's sshd may be older than the machines' and not know this one option.
+      const known = text.replace(/^PerSourcePenaltyExemptList.*\n/m, "");
+      await writeFile(join(folder, "sshd_config"), known.replace("/etc/ssh/ssh_host_ed25519_key", join(folder, "key")));
+      await exec("/usr/sbin/sshd", ["-t", "-f", join(folder, "sshd_config")]);
+      checked++;
+    }
+    assert.equal(checked, 3);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("machines of a site: names, addresses and links do not collide, and every link ends at a machine or the resolver", () => {
+  const machines = siteMachines(fleet, "alpha");
+  const plan = fleetPlan(fleet, keys);
+  assert.equal(new Set(machines.map(({ name }) => name)).size, machines.length);
+  assert.equal(new Set(machines.map(({ address }) => address)).size, machines.length);
+  const ends = new Set(["world", fleet.resolver, ...machines.map(({ name }) => name)]);
+  assert.ok(Array.isArray(plan.links));
+  for (const { from, to } of plan.links as { from: string; to: string }[])
+    assert.ok(ends.has(from) && ends.has(to), `${from} -> ${to}`);
+  assert.deepEqual(new Set(machines.map(({ role }) => role)), new Set(roles.map(({ name }) => name)));
+});
+
+test("the version is the package's", async () => {
+  const text = await readFile(join(root, "package.json"), "utf8");
+  assert.equal((JSON.parse(text) as { version: string }).version, version);
+  assert.ok((await readdir(golden)).includes("machines"));
+});
