@@ -12,7 +12,7 @@ import { exec } from "#host/exec.ts";
 import { EXIT } from "#host/exit.ts";
 import { makeFolder, writeDurably } from "#host/files.ts";
 import { DEFAULT_PROFILE, type Places, placesOf } from "./places.ts";
-import { parseProfile, printProfile } from "./profile.ts";
+import { type Profile, parseProfile, printProfile } from "./profile.ts";
 
 export const initVerb: Verb = {
   help: `usage: shoal init --account NAME --host HOST [--port N] [--profile NAME]
@@ -61,7 +61,7 @@ Example:
       });
     }
     const text = profileText(places, options);
-    const profile = parseProfile(text, "the new profile");
+    const profile = checkOptions(text);
     const given = options["identity"] !== undefined;
     for (const file of given ? profile.identities : []) {
       if (!(await exists(file))) throw new PolicyError("USAGE", `there is no key "${file}"`);
@@ -97,6 +97,16 @@ function profileText(places: Places, options: OptionValues): string {
     maildir: path("maildir") ?? join(homedir(), "Mail", "shoal"),
     ...(options["ssh-option"] === undefined ? {} : { sshOptions: options["ssh-option"] as string[] }),
   });
+}
+
+/** What is no profile was typed wrong. */
+function checkOptions(text: string): Profile {
+  try {
+    return parseProfile(text, "the new profile");
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new PolicyError("USAGE", cause.message, { cause, hint: '"shoal init --help" says what it takes' });
+  }
 }
 
 /** ssh-keygen itself asks for the passphrase; without a terminal the key has none. */
