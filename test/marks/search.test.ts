@@ -152,6 +152,23 @@ test("kernel views below a root are left out", async () => {
   assert.deepEqual(result.problems, []);
 });
 
+test("a device that is mounted over a file is not read: it may have no end", { timeout: 30_000 }, async () => {
+  const path = join(await folder("devices"), "zero");
+  await writeFile(path, "");
+  await exec("mount", ["--bind", "/dev/zero", path]);
+  try {
+    assert.deepEqual(await searchForMarks([join(root, "devices")], [mark]), {
+      filesSearched: 0,
+      bytesSearched: "zero".length,
+      hits: [],
+      problems: [],
+      vanished: [],
+    });
+  } finally {
+    await exec("umount", [path]);
+  }
+});
+
 test("the text of /proc/swaps", () => {
   const header = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
   assert.deepEqual(swapAreas(header), []);

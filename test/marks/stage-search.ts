@@ -1,42 +1,55 @@
-/** The search of everything that the servers of a stage could have written to. */
+/** Searches everything that the servers of a stage's fleet hold, have written, and have deleted without letting go. */
 
-import { readFile } from "node:fs/promises";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { cellStatus } from "#fleet/cell/cell.ts";
-import { cellPlaces } from "#fleet/cell/places.ts";
+import { networkFolder } from "#fleet/cell/places.ts";
 import { siteMachines } from "#fleet/plan.ts";
-import { exists } from "#host/files.ts";
 import type { SearchResult } from "#test/marks/search.ts";
 import { searchEverywhere } from "#test/marks/system.ts";
 import type { Stage } from "#test/world/stage.ts";
 
 /**
- * Searches every file of every server machine: its whole root as it sees it, its memory file systems, its kept folders;
- * files that were deleted and are still open, and the swap and the cores of the host.
+ * Root file systems of all machines of the fleet, what is kept of them, their file systems in memory, files that their
+ * processes hold open though they are deleted, all swap and cores of the host. Machines that are down count with what is
+ * kept of them. The users' computer and the strangers are no servers of ours and not searched.
  */
-export async function searchStage(stage: Stage, marks: readonly string[]): Promise<SearchResult> {
-  const roots: string[] = [];
+export async function searchStage(stage: Pick<Stage, "fleet">, marks: readonly string[]): Promise<SearchResult> {
+  const { fleet } = stage;
+  // Keys, kept folders, and of each running machine its mounted root.
+  const roots = [networkFolder(fleet.name)];
   const pids: number[] = [];
-  for (const { name } of siteMachines(stage.fleet, stage.fleet.live)) {
-    const places = cellPlaces(stage.fleet.name, name);
-    const status = await cellStatus(stage.fleet.name, name);
-    roots.push(places.root, places.keep);
-    if (status?.status === "running") {
-      pids.push(...(await processesBelow(status.pid)));
-      roots.push(...["run", "tmp", "dev/shm"].map((folder) => `/proc/${status.pid}/root/${folder}`));
-    }
+  for (const { name } of siteMachines(fleet, fleet.live)) {
+    const status = await cellStatus(fleet.name, name);
+    if (status?.status !== "running") continue;
+    roots.push(...memoryMounts(status.pid));
+    pids.push(...processesWith(status.pid));
   }
-  const there: string[] = [];
-  for (const root of roots) if (await exists(root)) there.push(root);
-  return await searchEverywhere(there, pids, marks);
+  return await searchEverywhere(roots, pids, marks);
 }
 
-/** A process and everything below it. */
-async function processesBelow(pid: number): Promise<number[]> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch((error: NodeJS.ErrnoException) => {
-    // It ended while we looked; its children have gone to the machine's first process.
-    if (error.code === "ENOENT" || error.code === "ESRCH") return "";
-    throw error;
-  });
-  const below = children.split(" ").filter((word) => word !== "");
-  return [pid, ...(await Promise.all(below.map((child) => processesBelow(Number(child))))).flat()];
+/** File systems in memory of a machine, as paths of the host (proc_pid_mountinfo(5)). */
+function memoryMounts(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/mountinfo`, "utf8")
+    .split("\n")
+    .filter((line) => / - (?:tmpfs|ramfs) /.test(line))
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((path) => !path.startsWith("/proc/"))
+    .map((path) => `/proc/${pid}/root${path}`);
+}
+
+/** All processes of the machine whose first process this is. */
+function processesWith(first: number): number[] {
+  const namespace = readlinkSync(`/proc/${first}/ns/pid`);
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/ns/pid`) === namespace;
+      } catch (error) {
+        // Gone meanwhile; or none of ours, since the host's root may look at every process of its cells.
+        if (["ENOENT", "ESRCH", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
+        throw error;
+      }
+    });
 }

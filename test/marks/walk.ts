@@ -40,7 +40,10 @@ export function walk(
   const folders: [path: string, device: number | null][] = [];
 
   const file = (path: string): void => {
-    const { dev, ino, nlink, size } = lstatSync(path);
+    const found = lstatSync(path);
+    // A device may be mounted over a file, and then the folder still calls it a file.
+    if (!found.isFile()) return;
+    const { dev, ino, nlink, size } = found;
     const key = `${dev}:${ino}`;
     if (nlink > 1 && seenLinks.has(key)) return;
     seenLinks.add(key);
