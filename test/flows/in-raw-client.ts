@@ -14,8 +14,8 @@ export class RawClient {
     this.#listen();
   }
 
-  static async connect(port: number): Promise<RawClient> {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  static async connect(port: number, host = "127.0.0.1"): Promise<RawClient> {
+    const socket = connect({ port, host, noDelay: true });
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", () => resolve());
       socket.once("error", reject);

@@ -23,6 +23,10 @@ test("renames our fields, in any case, folded, with space before the colon, wher
       "From a@b Sun Nov 22 02:00:00 2026\nReturn-Path: x\n\n",
       "From a@b Sun Nov 22 02:00:00 2026\nX-Outside-Return-Path: x\n\n",
     ],
+    [
+      "Received: by x\n\tid 1\n>From a@b Sun Nov 22 02:00:00 2026\nReturn-Path: x\n\n",
+      "Received: by x\n\tid 1\n>From a@b Sun Nov 22 02:00:00 2026\nX-Outside-Return-Path: x\n\n",
+    ],
     [" folded: into our block\nA: 1\n\n", "X-Outside-Continuation: folded: into our block\nA: 1\n\n"],
     ["\tx\nReturn-Path: x\n\n", "X-Outside-Continuation:\tx\nX-Outside-Return-Path: x\n\n"],
     ["\xef\xbb\xbf x\n\n", "\xef\xbb\xbfX-Outside-Continuation: x\n\n"],

@@ -13,7 +13,8 @@ const COLON = 0x3a;
  * Renames header fields `Shoal-*`, `Return-Path` and `Delivered-To` by putting `X-Outside-` in front of their names. A
  * first line that is a continuation would become part of our own last field: it gets a name, `X-Outside-Continuation`.
  * Nothing else changes and the body is not looked at; without such a field the result is `message` itself. The header
- * ends at the first empty line, or at the first line that is neither a field nor a continuation. Expects LF line ends.
+ * ends at the first empty line, or at the first line that is neither a field nor a continuation nor the `From …` of an
+ * mbox file (a stranger's first line is not ours: smtpd's `Received` stands before it). Expects LF line ends.
  */
 export function renameTraceFields(message: Buffer): Buffer {
   const parts: Buffer[] = [];
@@ -25,10 +26,9 @@ export function renameTraceFields(message: Buffer): Buffer {
   // Some programs write a byte order mark; readers that skip it see a field behind it.
   let start = message.subarray(0, BOM.length).equals(BOM) ? BOM.length : 0;
   if (isBlank(message[start])) insert(start, CONTINUATION_PREFIX);
-  else if (isMailboxLine(message, start)) start = lineEnd(message, start);
   while (start < message.length) {
     const end = lineEnd(message, start);
-    if (!isBlank(message[start])) {
+    if (!isBlank(message[start]) && !isMailboxLine(message, start)) {
       const colon = message.subarray(start, end).indexOf(COLON);
       if (colon < 0) break;
       const name = /^([!-~\x80-\xff]+)[ \t]*$/.exec(message.toString("latin1", start, start + colon))?.[1];

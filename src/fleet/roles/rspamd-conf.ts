@@ -1,7 +1,13 @@
+/** From here on a mail is marked by the header field `X-Spam: yes` and others. */
+const markScore = 6;
+/** From here on a mail is refused. */
+const rejectScore = 30;
+
 /**
  * rspamd's configuration for `spam-in`. Only modules that judge a message by itself, SPF, DKIM and DMARC: block lists,
  * checksum networks and lists fetched from elsewhere would tell others who writes to our users. Nothing is kept:
- * no history, no statistics, no controller.
+ * no history, no statistics, no controller. So nothing is greylisted either. And odd form alone refuses no mail: an empty
+ * line as the whole message scores 25, a program's report without the usual fields 22.
  */
 export function rspamdConf(resolver: string, port: number): string {
   const modules = ["chartable", "dkim", "dmarc", "forged_recipients", "maillist", "once_received", "regexp", "spf"];
@@ -28,7 +34,10 @@ worker "normal" {
 }
 lua = "$RULESDIR/rspamd.lua"
 .include "$CONFDIR/metrics.conf"
-.include "$CONFDIR/actions.conf"
+actions {
+  reject = ${rejectScore};
+  add_header = ${markScore};
+}
 .include "$CONFDIR/groups.conf"
 .include "$CONFDIR/composites.conf"
 ${modules.map((name) => `.include "$CONFDIR/modules.d/${name}.conf"\n`).join("")}modules {
