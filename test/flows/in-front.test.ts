@@ -313,10 +313,27 @@ test("forty clients at once all get their banner quickly", async () => {
 test("without smtpd a client is told to come back, and the front lives on", async () => {
   const client = await hello(frontPort, false);
   await upToData(client);
+  const others = await Promise.all([hello(frontPort, false), hello(frontPort, true)]);
+  for (const other of others) {
+    assert.match(await other.command("MAIL FROM:<a@sender.example>"), /^250 /);
+    assert.match(await other.command("RCPT TO:<user@example.org>"), /^250 /);
+  }
   await smtpd.stop();
   client.send("Subject: lost\r\n\r\nbody\r\n.\r\n");
   assert.match(await client.reply(), /^421 4\.3\.0 /);
   await client.ended();
+  for (const other of others) {
+    // The whole transaction is refused, with an answer to each command, and the connection stays.
+    for (let turn = 0; turn < 30; turn += 1) {
+      assert.match(await other.command("RCPT TO:<user@example.org>"), /^451 4\.3\.0 /);
+    }
+    assert.match(await other.command("DATA"), /^451 4\.3\.0 /);
+    assert.match(await other.command("RSET"), /^250 /);
+    assert.match(await other.command("MAIL FROM:<a@sender.example>"), /^451 4\.3\.0 /);
+    assert.match(await other.command("DATA"), /^451 4\.3\.0 /);
+    assert.match(await other.command("QUIT"), /^221 /);
+    await other.ended();
+  }
   const next = await RawClient.connect(frontPort);
   assert.match(await next.reply(), /^421 4\.3\.0 /);
   await next.ended();

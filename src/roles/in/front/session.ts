@@ -44,6 +44,8 @@ export interface SessionServices {
 }
 
 const unavailable = "421 4.3.0 mail system is away, try again later";
+/** The answer to what belongs to a transaction that smtpd went away from. */
+const interrupted: Reply = { code: 451, lines: ["451 4.3.0 mail system is away, try again later"] };
 
 export class Session {
   readonly #services: SessionServices;
@@ -57,6 +59,8 @@ export class Session {
   /** The HELO or EHLO that smtpd accepted on the present connection. */
   #hello: string | null = null;
   #inTransaction = false;
+  /** smtpd went away from the transaction: nothing of it can be obeyed any more. */
+  #isInterrupted = false;
   #mistakes = 0;
   #hellos = 0;
 
@@ -153,6 +157,7 @@ export class Session {
       return await this.#answer(reply);
     }
     this.#hello = hello;
+    this.#isInterrupted = false;
     await this.#say(command.verb === "EHLO" ? this.#ehloReply(reply) : reply.lines);
   }
 
@@ -186,25 +191,29 @@ export class Session {
     if (bytes !== null && bytes > this.#limits.maxMessageBytes) {
       return await this.#say([`552 5.3.4 message larger than ${this.#limits.maxMessageBytes} bytes`]);
     }
+    this.#isInterrupted = false;
     const reply = await this.#pass(line);
     if (reply !== null && isPositive(reply)) this.#inTransaction = true;
   }
 
   async #reset(command: Command): Promise<void> {
     if (command.argument !== "") return await this.#mistake("501 5.5.4 RSET takes no argument");
-    if (this.#hello === null) return await this.#say(["250 2.0.0 ok"]);
-    const reply = await this.#pass("RSET");
-    if (reply !== null && isPositive(reply)) this.#inTransaction = false;
+    const reply = this.#hello === null || this.#backend === null ? interrupted : await this.#ask("RSET");
+    // Without smtpd there is nothing to forget.
+    if (reply === interrupted) await this.#say(["250 2.0.0 ok"]);
+    else await this.#answer(reply);
+    this.#isInterrupted = false;
+    if (isPositive(reply) || reply === interrupted) this.#inTransaction = false;
   }
 
   async #data(command: Command): Promise<void> {
     if (command.argument !== "") return await this.#mistake("501 5.5.4 DATA takes no argument");
     if (this.#hello === null) return await this.#mistake("503 5.5.1 EHLO first");
-    const backend = await this.#readyBackend();
-    const go = await backend.command("DATA");
+    const go = await this.#ask("DATA");
     // Were the answer no, the lines of a message that was sent without waiting for it would be taken for commands.
     if (this.#client.waitingBytes > 0) throw new Refusal("503 5.5.0 bytes after DATA before the go-ahead");
-    if (go.code !== 354) return await this.#answer(go);
+    const backend = this.#backend;
+    if (go.code !== 354 || backend === null) return await this.#answer(go);
     await this.#say(go.lines);
     const fault = await this.#message(backend);
     this.#inTransaction = false;
@@ -257,10 +266,28 @@ export class Session {
       await this.#mistake("503 5.5.1 EHLO first");
       return null;
     }
-    const backend = await this.#readyBackend();
-    const reply = await backend.command(line.replace(/[ \t]+$/, ""));
+    const reply = await this.#ask(line.replace(/[ \t]+$/, ""));
     await this.#answer(reply);
     return reply;
+  }
+
+  /**
+   * smtpd's reply to a command of a transaction. When smtpd is away, goes away, or is about to hang up (421), the
+   * transaction fails for now and the session goes on: a sender that had a recipient accepted should hear a no to the
+   * message, and not just the end of the connection, which Exim 4.98 takes for a delivery to that recipient.
+   */
+  async #ask(line: string): Promise<Reply> {
+    if (this.#isInterrupted) return interrupted;
+    try {
+      const backend = await this.#readyBackend();
+      const reply = await backend.command(line);
+      if (reply.code !== 421) return reply;
+    } catch (error) {
+      if (!(error instanceof BackendLost) && !(error instanceof Refusal)) throw error;
+    }
+    this.#dropBackend();
+    this.#isInterrupted = true;
+    return interrupted;
   }
 
   /** A connection on which smtpd knows the client's name; made anew when the last one was dropped. */
@@ -297,7 +324,8 @@ export class Session {
 
   async #answer(reply: Reply): Promise<void> {
     if (reply.code === 421) throw new Refusal(reply.lines.at(-1) ?? unavailable);
-    if (isPositive(reply)) await this.#say(reply.lines);
+    // What is refused for now is no mistake of the client's.
+    if (reply.code < 500) await this.#say(reply.lines);
     else await this.#mistake(...reply.lines);
   }
 
