@@ -17,7 +17,18 @@ import { UsageKeeper } from "./usage-keeper.ts";
 const name = "shoal-courier";
 /** Pause after a machine did not tell its sizes. */
 const retrySeconds = 1;
+const writeSeconds = 1;
 const log = (text: string): void => say(name, text);
+
+/** What is deposited counts against the quota within a second. */
+async function keepWriting(usage: UsageKeeper): Promise<void> {
+  for (;;) {
+    await usage.write().catch((error: unknown) => {
+      log(`can't write mailbox sizes: ${error instanceof Error ? error.message : String(error)}`);
+    });
+    await sleep(writeSeconds * 1000);
+  }
+}
 
 try {
   giveUpPowers();
@@ -46,6 +57,7 @@ try {
   });
   server.listen({ host: config.listen.address, port: config.listen.port, backlog: 256 }, () => log("ready"));
 
+  void keepWriting(usage);
   for (;;) {
     let pause = config.usageSeconds;
     for (const machine of machines) {
@@ -57,9 +69,6 @@ try {
         log(`no mailbox sizes from ${machine.name}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-    await usage.write().catch((error: unknown) => {
-      log(`can't write mailbox sizes: ${error instanceof Error ? error.message : String(error)}`);
-    });
     await sleep(pause * 1000);
   }
 } catch (error) {

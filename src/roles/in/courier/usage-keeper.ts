@@ -10,6 +10,7 @@ export class UsageKeeper {
   readonly #file: string;
   readonly #machines: readonly string[];
   readonly #counted = new Map<string, Usage>();
+  #isWritten = true;
   #deposits: { machine: string; account: string; bytes: number; time: number }[] = [];
 
   constructor(file: string, machines: readonly string[]) {
@@ -19,16 +20,22 @@ export class UsageKeeper {
 
   /** @param time Unix seconds */
   deposited(machine: string, account: string, bytes: number, time: number): void {
+    this.#isWritten = false;
     this.#deposits.push({ machine, account, bytes, time });
   }
 
   counted(machine: string, usage: Usage): void {
+    this.#isWritten = false;
     this.#counted.set(machine, usage);
     this.#deposits = this.#deposits.filter((one) => one.machine !== machine || one.time + overlapSeconds >= usage.time);
   }
 
-  /** Replaces the file; does nothing until every machine has told its sizes once. The file's time is the oldest of theirs. */
+  /**
+   * Replaces the file when there is something new; does nothing until every machine has told its sizes once. The file's
+   * time is the oldest of theirs. One call at a time.
+   */
   async write(): Promise<void> {
+    if (this.#isWritten) return;
     const usages = this.#machines.map((machine) => this.#counted.get(machine));
     const bytesByAccount = new Map<string, number>();
     let time = Number.POSITIVE_INFINITY;
@@ -39,6 +46,7 @@ export class UsageKeeper {
     }
     for (const { account, bytes } of this.#deposits)
       bytesByAccount.set(account, (bytesByAccount.get(account) ?? 0) + bytes);
+    this.#isWritten = true;
     await replaceInMemory(this.#file, printUsage({ time, bytesByAccount }), 0o644);
   }
 }
