@@ -42,9 +42,14 @@ export async function freePort(): Promise<number> {
 /**
  * @param config further lines of `sshd_config`, which win over ours
  * @param subsystem without it the server has no SFTP
+ * @param parent where its folder is made
  */
-export async function startSshd(config: readonly string[] = [], subsystem = true): Promise<TestSshd> {
-  const folder = await mkdtemp(join(tmpdir(), "shoal-sshd-"));
+export async function startSshd(
+  config: readonly string[] = [],
+  subsystem = true,
+  parent = tmpdir(),
+): Promise<TestSshd> {
+  const folder = await mkdtemp(join(parent, "shoal-sshd-"));
   const path = (name: string): string => join(folder, name);
   await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "host", "-f", path("host_key")]);
   await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "alice", "-f", path("alice")]);

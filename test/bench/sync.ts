@@ -3,7 +3,9 @@
  * same relay, one after the other. Ours includes login, digest check, opening, durable storing and deletion.
  */
 
-import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec } from "#host/exec.ts";
 import { MailUser } from "#test/mail-user.ts";
@@ -19,35 +21,39 @@ const SFTP_FILES = 100;
 
 /** @param options.full lets `sftp` fetch all files too, which takes minutes */
 export async function benchSync(options: { full?: boolean } = {}): Promise<Record<string, number>> {
-  const sshd = await startSshd();
+  // The server's disk is not this computer's: what it deletes must not slow down what is stored here.
+  const sshd = await startSshd([], true, existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
   const relay = await startDelayRelay(sshd.port, ONE_WAY_MS);
+  const disk = await mkdtemp(join(tmpdir(), "shoal-bench-sync-"));
   try {
     const user = await MailUser.create(sshd);
-    await user.writeProfile({ port: relay.port, sshOptions: ["StrictHostKeyChecking=no"] });
     for (let i = 0; i < FILES; i++) await user.deliver(message(i));
-    const program = (await bundle("shoal", join(sshd.folder, "dist"))).path;
-    const pool = join(sshd.folder, "pool");
-    await cp(user.mail, pool, { recursive: true });
+    const program = (await bundle("shoal", join(disk, "dist"))).path;
     const ssh = sshCommand(user, relay.port);
 
     const shoal: number[] = [];
     const rsync: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      await rm(user.mail, { recursive: true });
-      await cp(pool, user.mail, { recursive: true });
-      for (const made of ["Mail", "state"]) await rm(join(user.home, made), { recursive: true, force: true });
-      shoal.push(await secondsOf(process.execPath, [program, "sync"], user.env));
-      if ((await user.stored()).length !== FILES || (await user.onServer()).length > 0)
-        throw new Error("mail is missing");
+      // Everything is new in each round: file systems are slow to reuse what was just deleted.
+      const mail = join(sshd.folder, `mail-${round}`);
+      await cp(user.mail, mail, { recursive: true });
+      const maildir = join(disk, `Maildir-${round}`);
+      const sshOptions = ["StrictHostKeyChecking=no"];
+      await user.writeProfile({ port: relay.port, folder: mail, maildir, sshOptions });
+      const env = { ...user.env, XDG_STATE_HOME: join(disk, `state-${round}`) };
+      shoal.push(await secondsOf(process.execPath, [program, "sync"], env));
+      const stored = await readdir(join(maildir, "new"));
+      if (stored.length !== FILES || (await readdir(mail)).length > 0) throw new Error("mail is missing");
 
-      const copy = join(sshd.folder, "rsync");
-      await rm(copy, { recursive: true, force: true });
-      rsync.push(await secondsOf("rsync", ["-a", "-e", ssh.join(" "), `${sshd.user}@127.0.0.1:${pool}/`, `${copy}/`]));
+      const copy = join(disk, `rsync-${round}`);
+      rsync.push(
+        await secondsOf("rsync", ["-a", "-e", ssh.join(" "), `${sshd.user}@127.0.0.1:${user.mail}/`, `${copy}/`]),
+      );
       if ((await readdir(copy)).length !== FILES) throw new Error("rsync left files out");
     }
 
     const sftpFiles = options.full === true ? FILES : SFTP_FILES;
-    const sftpMeasured = await measureSftp(ssh.slice(1), sshd.user, pool, join(sshd.folder, "sftp"), sftpFiles);
+    const sftpMeasured = await measureSftp(ssh.slice(1), sshd.user, user.mail, join(disk, "sftp"), sftpFiles);
     const shoalSeconds = median(shoal);
     const rsyncSeconds = median(rsync);
     return {
@@ -63,6 +69,7 @@ export async function benchSync(options: { full?: boolean } = {}): Promise<Recor
   } finally {
     await relay.stop();
     await sshd.stop();
+    await rm(disk, { recursive: true });
   }
 }
 
