@@ -23,7 +23,7 @@ test("the way of a message through smtpd, line by line", () => {
     'filter "seal" proc-exec "/usr/bin/node /usr/lib/shoal/shoal-seal.mjs /etc/shoal/seal.json" user "shoal-seal"',
     'filter "inbound" chain { "rspamd", "seal" }',
     'listen on 127.0.0.1 port 10025 proxy-v2 filter "inbound" tag "world" hostname "mx.example.org" mask-src no-dsn',
-    'action "courier" relay host "smtp+notls://127.0.0.1:10026" helo "mx.example.org"',
+    'action "courier" relay host "smtp+notls://127.0.0.1:10026" src <sources> helo "mx.example.org"',
     'match tag "world" from any for domain "example.org" action "courier"',
   ]);
 });

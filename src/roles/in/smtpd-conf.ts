@@ -31,6 +31,8 @@ export interface SmtpdConfOptions {
  *   (`mta limit` is in smtpd's grammar and not in its manual.)
  * - However many messages wait for the courier, `smtpctl schedule all` makes smtpd try all of them: those above
  *   `task-hiwat` would be held back, and then wait as long as if nobody had asked.
+ * - The relay has many source addresses. Each second smtpd takes the next one and connects at once if something waits;
+ *   when it knows them all and all its connections happen to have closed at the same moment, mail waits for up to 10 s.
  */
 export function smtpdConf(options: SmtpdConfOptions): string {
   const { hostname, domain, frontPort, courierPort, maxMessageBytes, maxRecipients, rspamdUrl, sealCommand, sealUser } =
@@ -59,11 +61,15 @@ export function smtpdConf(options: SmtpdConfOptions): string {
     "",
     `listen on 127.0.0.1 port ${frontPort} proxy-v2 filter "inbound" tag "world" hostname ${quoted(hostname)} mask-src no-dsn`,
     "",
-    `action "courier" relay host "smtp+notls://127.0.0.1:${courierPort}" helo ${quoted(hostname)}`,
+    `table sources { ${sources.map(quoted).join(", ")} }`,
+    `action "courier" relay host "smtp+notls://127.0.0.1:${courierPort}" src <sources> helo ${quoted(hostname)}`,
     `match tag "world" from any for domain ${quoted(domain)} action "courier"`,
   ];
   return `${lines.join("\n")}\n`;
 }
+
+/** Addresses of loopback, other than the one that programs usually come from. */
+const sources = Array.from({ length: 250 }, (_, index) => `127.0.1.${index + 1}`);
 
 /** A string of smtpd's grammar; it has no use for quotes, backslashes and line ends. */
 function quoted(text: string): string {

@@ -1,4 +1,4 @@
-/** One `fetch` machine as the courier sees it: a place that sealed files can be added to, over one lasting connection. */
+/** One `fetch` machine as the courier sees it: a place that sealed files can be added to, over lasting connections. */
 
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,13 +11,15 @@ import type { FetchConfig } from "../config.ts";
 const maxUsageBytes = 16 * 1024 * 1024;
 /** Pause after a lost connection before the next attempt. */
 const reconnectMilliseconds = 500;
+/** sshd makes the files of one connection durable one after the other, those of several connections together. */
+const depositConnections = 4;
 
 export class FetchMachine {
   readonly name: string;
   readonly #config: FetchConfig;
   readonly #maxWaiting: number;
   #waiting = 0;
-  readonly #deposits: Line;
+  readonly #deposits: Line[];
   readonly #usage: Line;
 
   /** @param maxWaiting messages that may wait for a lost connection at a time; more of them would keep others waiting */
@@ -25,7 +27,10 @@ export class FetchMachine {
     this.name = config.machine;
     this.#config = config;
     this.#maxWaiting = maxWaiting;
-    this.#deposits = new Line(() => this.#connect(config.depositUser));
+    this.#deposits = Array.from(
+      { length: depositConnections },
+      () => new Line(() => this.#connect(config.depositUser)),
+    );
     this.#usage = new Line(() => this.#connect(config.usageUser));
   }
 
@@ -39,7 +44,7 @@ export class FetchMachine {
   async deposit(envelope: Envelope, deadline: number): Promise<boolean> {
     for (;;) {
       try {
-        return await this.#depositOnce(await this.#deposits.connection(), envelope);
+        return await leastBusy(this.#deposits).use((connection) => this.#depositOnce(connection, envelope));
       } catch (error) {
         const late = Date.now() + reconnectMilliseconds > deadline;
         if (!isLostConnection(error) || late || this.#waiting >= this.#maxWaiting) throw error;
@@ -52,8 +57,9 @@ export class FetchMachine {
 
   /** Sizes of its mailboxes, as it counted them last. @throws like {@link deposit}; FormatError CONFIG */
   async usage(): Promise<Usage> {
-    const connection = await this.#usage.connection();
-    return parseUsage((await connection.readFile("/usage", maxUsageBytes)).toString("utf8"));
+    return await this.#usage.use(async (connection) => {
+      return parseUsage((await connection.readFile("/usage", maxUsageBytes)).toString("utf8"));
+    });
   }
 
   async #depositOnce(sftp: SftpConnection, { account, sha256, file }: Envelope): Promise<boolean> {
@@ -102,12 +108,27 @@ export class FetchMachine {
 class Line {
   readonly #connect: () => Promise<SftpConnection>;
   #current: Promise<SftpConnection> | undefined;
+  #users = 0;
 
   constructor(connect: () => Promise<SftpConnection>) {
     this.#connect = connect;
   }
 
-  async connection(): Promise<SftpConnection> {
+  /** How many use it now. */
+  get users(): number {
+    return this.#users;
+  }
+
+  async use<Result>(action: (connection: SftpConnection) => Promise<Result>): Promise<Result> {
+    this.#users += 1;
+    try {
+      return await action(await this.#connection());
+    } finally {
+      this.#users -= 1;
+    }
+  }
+
+  async #connection(): Promise<SftpConnection> {
     for (;;) {
       const current = this.#current;
       if (current === undefined) break;
@@ -119,6 +140,13 @@ class Line {
     this.#current = this.#connect();
     return await this.#current;
   }
+}
+
+/** The first of the least used: further connections are made only when they are needed. */
+function leastBusy(lines: readonly Line[]): Line {
+  const [first, ...others] = lines;
+  if (first === undefined) throw new RangeError("no lines");
+  return others.reduce((best, line) => (line.users < best.users ? line : best), first);
 }
 
 /** What may be well again in a second. A wrong host key or a refused login will not be, and neither will a full disk. */
