@@ -29,7 +29,7 @@ let sent = 0;
 function markedMail(): string {
   const number = String(sent).padStart(4, "0");
   sent += 1;
-  const hex = [...marks.quotedPrintable].map((letter) => `=${letter.charCodeAt(0).toString(16).toUpperCase()}`);
+  const hex = marks.quotedPrintable.split("").map((letter) => `=${letter.charCodeAt(0).toString(16).toUpperCase()}`);
   const lines = [
     "From: Ada <ada@post.example>",
     "To: Alice <alice@shoal.example>",
