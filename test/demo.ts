@@ -49,7 +49,8 @@ async function until(what: string, seconds: number, isTrue: () => Promise<boolea
 
 const fileCount = ["sh", "-c", "find /srv/mail -name '*.age' | wc -l"];
 
-async function show(stage: Stage): Promise<void> {
+/** @returns what was shown, for programs */
+async function show(stage: Stage): Promise<object> {
   const mails = [
     { stranger: post, from: "carol@post.example", to: "alice@shoal.example", mark: makeMark() },
     { stranger: exim, from: "dave@exim.example", to: "alice@shoal.example", mark: makeMark() },
@@ -126,9 +127,10 @@ async function show(stage: Stage): Promise<void> {
     seconds: Math.round((performance.now() - started) / 100) / 10,
   };
   step(`Done in ${result.seconds} s.`);
-  if (values.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
-  if (accepted !== mails.length || delivered !== accepted || opened !== accepted || findings.length > 0)
-    throw new Error("the demo did not show what it promises");
+  if (accepted !== mails.length || delivered !== accepted || opened !== accepted || findings.length > 0) {
+    throw new Error(`the demo did not show what it promises: ${JSON.stringify(result)}`);
+  }
+  return result;
 }
 
 /** What somebody needs who goes on by hand: the definition, alice's key, the host key of `fetch`. */
@@ -192,8 +194,9 @@ if (values.as !== undefined) {
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
+  let result: object;
   try {
-    await show(stage);
+    result = await show(stage);
     if (values.keep === true) await handOver(stage);
   } finally {
     if (values.keep !== true) {
@@ -201,4 +204,5 @@ if (values.as !== undefined) {
       await stage.close();
     }
   }
+  if (values.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
 }
