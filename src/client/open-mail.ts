@@ -35,13 +35,14 @@ export function openMail(identities: readonly Identity[], digest: string, file: 
 
 /**
  * A sender whose connection broke before it heard our answer sends the same bytes again, and they are sealed again, with
- * another digest. Same bytes, envelope sender and recipients tell that; messages without Message-ID are left alone,
+ * another digest. Same bytes and envelope sender tell that. The addresses don't count: a sender that named this account
+ * twice (`alice`, `alice+shop`) may have to try again for one of them alone. Messages without Message-ID are left alone,
  * because two of them may be meant to be two.
  */
 export function messageDigestOf({ trace, message }: SealedMail): string | undefined {
   if (!hasMessageId(message)) return undefined;
   return createHash("sha256")
-    .update(`shoal-message/v1\n${trace.sender}\n${[...trace.addresses].sort().join("\n")}\n\n`)
+    .update(`shoal-message/v1\n${trace.sender}\n\n`)
     .update(asSent(trace.host, message))
     .digest("hex");
 }
