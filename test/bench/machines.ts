@@ -1,8 +1,8 @@
 /** What the machines cost: start from cached images, and the memory of each resident process, idle and under load. */
 
-import { readdir, readFile } from "node:fs/promises";
 import { cellStatus } from "#fleet/cell/cell.ts";
 import { cellsDown } from "#fleet/cell/cells.ts";
+import { cellProcesses } from "#fleet/cell/processes.ts";
 import { siteMachines } from "#fleet/plan.ts";
 import { openStage, type Stage } from "#test/world/stage.ts";
 
@@ -15,18 +15,10 @@ async function memoryOf(stage: Stage): Promise<Memory> {
     const status = await cellStatus(stage.fleet.name, name);
     if (status === undefined) throw new Error(`"${name}" does not run`);
     const programs: Record<string, number> = {};
-    const proc = `/proc/${status.pid}/root/proc`;
-    for (const pid of (await readdir(proc)).filter((entry) => /^\d+$/.test(entry))) {
-      // A process may end while we look.
-      const [command, rollup] = await Promise.all(
-        ["cmdline", "smaps_rollup"].map((file) => readFile(`${proc}/${pid}/${file}`, "utf8").catch(() => "")),
-      );
-      const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(rollup ?? "")?.[1];
-      if (command === undefined || command === "" || kilobytes === undefined) continue;
-      const words = command.split("\0").filter((word) => word !== "");
-      const program = words.find((word) => word.endsWith(".mjs")) ?? words[0] ?? "";
-      const title = (program.split("/").at(-1) ?? "").replace(/:.*/, "").replace(".mjs", "");
-      programs[title] = Math.round(((programs[title] ?? 0) + Number(kilobytes) / 1024) * 10) / 10;
+    for (const { command, memoryBytes } of await cellProcesses(status.pid)) {
+      const program = command.find((word) => word.endsWith(".mjs")) ?? command[0] ?? "";
+      const title = (program.split("/").at(-1) ?? "").replace(/[: ].*/, "").replace(".mjs", "");
+      programs[title] = Math.round(((programs[title] ?? 0) + memoryBytes / 1e6) * 10) / 10;
     }
     memory[name] = programs;
   }

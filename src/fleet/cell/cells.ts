@@ -14,6 +14,7 @@ import { type Image, removeUnfinishedImages, roleImage } from "./image.ts";
 import { applyFirewall, ensureRouter, namespaces, removeRouter } from "./network.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 import { cellPlaces, networkFolder, runcRoot } from "./places.ts";
+import { cellProcesses } from "./processes.ts";
 
 export interface UpOptions {
   read: ContentReader;
@@ -159,17 +160,12 @@ export async function machineStatus(network: string, machine: MachineSpec): Prom
   const services: Record<string, string> = {};
   let memoryBytes = 0;
   if (status?.status === "running") {
-    const { stdout } = await execInCell(network, name, [
-      "sh",
-      "-c",
-      "sv status /etc/service/*; cat /proc/[0-9]*/smaps_rollup 2>/dev/null | grep ^Pss:",
-    ]);
+    for (const process of await cellProcesses(status.pid)) memoryBytes += process.memoryBytes;
+    const { stdout } = await execInCell(network, name, ["sh", "-c", "sv status /etc/service/*"]);
     for (const line of stdout.toString("utf8").split("\n")) {
       const service = /^(\w+): \/etc\/service\/([\w.-]+): (?:\(pid \d+\) )?(\d+)s/.exec(line);
       if (service?.[1] !== undefined && service[2] !== undefined)
         services[service[2]] = `${service[1]} ${service[3]} s`;
-      const pss = /^Pss:\s+(\d+) kB/.exec(line)?.[1];
-      if (pss !== undefined) memoryBytes += Number(pss) * 1024;
     }
   }
   return { name, role, address, state: status?.status ?? "down", services, memoryBytes };
