@@ -112,10 +112,9 @@ describe("what works", () => {
     await user.deliver(`Subject: id in the body\n\nMessage-ID: <1@x>\n`);
     await user.deliver(mail(1));
     await user.deliver(mail(1), { sender: "eve@example.com" });
-    await user.deliver(mail(1), { addresses: ["alice+list@example.org"] });
     await user.deliver(mail(1, "Hello.\n"));
-    assert.equal(result(await user.run(["sync", "--json"])).stored, 8);
-    assert.equal((await user.stored()).length, 8);
+    assert.equal(result(await user.run(["sync", "--json"])).stored, 7);
+    assert.equal((await user.stored()).length, 7);
   });
 
   test("other names on the server are left alone", async () => {
