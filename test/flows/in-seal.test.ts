@@ -297,7 +297,7 @@ test("35 MB for three accounts pass while smtpd reads slowly, and too much at on
   driver.report(session, "link-disconnect");
   const status = await readFile(join(files, "..", "status"), "utf8");
   const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]);
-  assert.ok(peak < 700_000, `${peak} kB at most`);
+  assert.ok(peak < 500_000, `${peak} kB at most`);
 });
 
 test("it lives until its input ends, and then it ends", async () => {
