@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -76,6 +76,39 @@ test("machines of a site: names, addresses and links do not collide, and every l
   for (const { from, to } of plan.links as { from: string; to: string }[])
     assert.ok(ends.has(from) && ends.has(to), `${from} -> ${to}`);
   assert.deepEqual(new Set(machines.map(({ role }) => role)), new Set(roles.map(({ name }) => name)));
+});
+
+test("a folder is made to hold what was rendered and nothing else, and what is right is not touched", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "shoal-render-"));
+  try {
+    const files = async (): Promise<string[]> =>
+      (await readdir(folder, { recursive: true, withFileTypes: true }))
+        .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+        .sort();
+    await writeRendered(
+      folder,
+      new Map(["a/same", "a/changed", "b/c/gone", "d/becomes-file"].map((path) => [path, "one"])),
+    );
+    await symlink("/etc/hostname", join(folder, "a/link"));
+    await symlink("/etc/hostname", join(folder, "a/becomes-real"));
+    const { mtimeNs, ino } = await stat(join(folder, "a/same"), { bigint: true });
+    await writeRendered(
+      folder,
+      new Map([
+        ["a/same", "one"],
+        ["a/changed", "two"],
+        ["a/becomes-real", "three"],
+        ["d", "four"],
+      ]),
+    );
+    assert.deepEqual(await files(), ["a", "a/becomes-real", "a/changed", "a/same", "d"]);
+    assert.equal(await readFile(join(folder, "a/changed"), "utf8"), "two");
+    assert.ok((await lstat(join(folder, "a/becomes-real"))).isFile());
+    const now = await stat(join(folder, "a/same"), { bigint: true });
+    assert.deepEqual([now.mtimeNs, now.ino], [mtimeNs, ino]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test("the version is the package's", async () => {

@@ -1,8 +1,7 @@
 /** What each machine would get, as a folder that people and `diff` can read. Secrets are named, never written. */
 
 import { createHash } from "node:crypto";
-import { chmodSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chmodSync, lstatSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { makeFolder } from "#host/files.ts";
 import { firewallRules } from "./cell/firewall.ts";
@@ -58,16 +57,34 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(4, "0");
 }
 
-/** Replaces a folder by what {@link renderPlan} gave. */
+/** Makes a folder hold what {@link renderPlan} gave and nothing else. What is right already is not touched. */
 export async function writeRendered(folder: string, rendered: ReadonlyMap<string, string>): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
+  await makeFolder(folder);
+  removeOthers(folder, new Set(rendered.keys()));
   const made = new Set<string>();
+  // There is a file for every account. One call after the other is many times as fast as waiting for each.
   for (const [path, text] of rendered) {
     const target = join(folder, path);
-    if (!made.has(dirname(target))) await makeFolder(dirname(target));
-    made.add(dirname(target));
-    // One call after the other is many times as fast as waiting for each: there is a file for every account.
+    if (lstatSync(target, { throwIfNoEntry: false })?.isFile() === true) {
+      if (readFileSync(target, "utf8") === text) continue;
+    } else {
+      if (!made.has(dirname(target))) await makeFolder(dirname(target));
+      made.add(dirname(target));
+    }
     writeFileSync(target, text);
     chmodSync(target, 0o644);
+  }
+}
+
+/** Removes what is not a file with one of the paths, and folders that hold none. */
+function removeOthers(folder: string, paths: ReadonlySet<string>, prefix = ""): void {
+  for (const entry of readdirSync(join(folder, prefix), { withFileTypes: true })) {
+    const path = `${prefix}${entry.name}`;
+    if (entry.isDirectory()) {
+      removeOthers(folder, paths, `${path}/`);
+      if (readdirSync(join(folder, path)).length === 0) rmdirSync(join(folder, path));
+    } else if (!entry.isFile() || !paths.has(path)) {
+      rmSync(join(folder, path));
+    }
   }
 }
