@@ -1,0 +1,137 @@
+/**
+ * Nothing lost, nothing doubled: 1,000 mails from two strangers reach their owners while every kind of process of every
+ * role is killed, links are cut and disks are full.
+ *
+ * `DRILL_SEED` repeats a drill, `DRILL_MAILS` and `DRILL_SECONDS` (over which mails are handed to the strangers) make it
+ * shorter or longer.
+ */
+
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { cellPlaces } from "#fleet/cell/places.ts";
+import { Chance } from "#test/drills/chance.ts";
+import { Chaos, leastTimes } from "#test/drills/chaos.ts";
+import { differences, drillMails } from "#test/drills/drill-mail.ts";
+import { type DrillStage, openDrillStage } from "#test/drills/drill-stage.ts";
+import { Strangers } from "#test/drills/strangers.ts";
+import { SyncLoop } from "#test/drills/sync-loop.ts";
+
+const seed = Number(process.env["DRILL_SEED"] ?? Math.floor(Math.random() * 1_000_000_000));
+const mailCount = Number(process.env["DRILL_MAILS"] ?? 1000);
+const spreadSeconds = Number(process.env["DRILL_SECONDS"] ?? 130);
+const net = 111;
+const people = ["alice", "bob"];
+/** Within that time after the last blow everything must be delivered, by the machines' own schedules. */
+const calmSeconds = 90;
+
+let drill: DrillStage;
+
+before(
+  async () => {
+    drill = await openDrillStage("drill", net, () => undefined);
+  },
+  { timeout: 240_000 },
+);
+
+after(() => drill?.close(), { timeout: 60_000 });
+
+test("nothing lost, nothing doubled", { timeout: 340_000 }, async (context) => {
+  const start = performance.now();
+  const say = (text: string): void => void process.stderr.write(`${since(start)} s: ${text}\n`);
+  say(`DRILL_SEED=${seed}`);
+  const { stage } = drill;
+  const mails = drillMails(mailCount, new Chance(seed));
+  const strangers = new Strangers((machine, command, options) => stage.exec(machine, command, options));
+  const chaos = new Chaos(drill, `10.${net + 1}.0`, new Chance(seed + 1));
+  const loops = people.map((person, index) => new SyncLoop(stage, person, new Chance(seed + 2 + index)));
+  for (const loop of loops) loop.start();
+
+  let handedOver = false;
+  const handing = strangers.handOver(mails, spreadSeconds).finally(() => {
+    handedOver = true;
+  });
+  const blows = chaos.run(() => handedOver || context.signal.aborted);
+  for (const result of await Promise.allSettled([handing, blows]))
+    if (result.status === "rejected") throw result.reason;
+  say(`${mails.length} mails handed over`);
+  for (const [kind, times] of chaos.counts) say(`${String(times).padStart(4)} ${kind}`);
+
+  const calm = performance.now();
+  assert.deepEqual(await stage.up(), [], "no machine had to be replaced");
+  say(`all services listen ${since(calm)} s after the last blow`);
+  await untilEmpty("the strangers' queues", calm, () => strangers.queues());
+  say(`the strangers' queues are empty after ${since(calm)} s`);
+  await untilEmpty("smtpd's queue", calm, smtpdQueue);
+  say(`smtpd's queue is empty after ${since(calm)} s`);
+  for (const loop of loops) await loop.stop();
+  for (const person of people) {
+    await stage.as(person, "shoal sync");
+    assert.match(await stage.as(person, "shoal sync --json"), /"listed":0,/);
+  }
+
+  await strangers.readLogs();
+  say(`${strangers.abandoned.length} mails may have been dropped by their sender, Exim, unaccepted`);
+  for (const [index, person] of people.entries()) {
+    const files = await storedMails(person);
+    say(`${person}: ${files.length} mails, ${await sentAgain(person)} more came again, sealed anew`);
+    say(`${person}: runs of sync by exit status ${JSON.stringify([...(loops[index]?.statuses ?? [])])}`);
+    assert.deepEqual(loops[index]?.complaints, []);
+    const dropped = new Set(strangers.abandoned.filter((mail) => !strangers.wasAccepted(mail, person)));
+    const wrong = differences(person, mails, files, (mail) => dropped.has(mail));
+    const histories = mails.filter(({ id }) => wrong.some((text) => text.includes(id)));
+    assert.deepEqual(wrong, [], histories.map((mail) => `${mail.id}\n${strangers.history(mail)}`).join("\n"));
+  }
+  assert.deepEqual(await strangers.refusals(), []);
+  for (const [kind, times] of chaos.counts) assert.ok(times >= leastTimes, `${kind}: ${times} times`);
+});
+
+async function smtpdQueue(): Promise<string[]> {
+  const { status, stdout, stderr } = await drill.stage.exec("in", ["smtpctl", "show", "queue"]);
+  assert.equal(status, 0, stderr);
+  return stdout
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line !== "");
+}
+
+async function untilEmpty(what: string, start: number, list: () => Promise<string[]>): Promise<void> {
+  for (;;) {
+    const left = await list();
+    if (left.length === 0) return;
+    assert.ok(performance.now() - start < calmSeconds * 1000, `${what}: ${left.length} left, first ${left[0]}`);
+    await sleep(500);
+  }
+}
+
+/** What is in a person's Maildir. */
+async function storedMails(person: string): Promise<Buffer[]> {
+  const maildir = join(home(person), "Mail/shoal");
+  const folders = await Promise.all(
+    ["new", "cur"].map(async (name) =>
+      (await readdir(join(maildir, name))).map((file) => readFile(join(maildir, name, file))),
+    ),
+  );
+  return await Promise.all(folders.flat());
+}
+
+/** How many sealed files held a message that another had brought before: its sender had not heard our answer. */
+async function sentAgain(person: string): Promise<number> {
+  const journal = await readFile(join(home(person), ".local/state/shoal/default/journal"), "latin1");
+  const messages = journal
+    .split("\n")
+    .slice(1, -1)
+    .map((line) => line.split(" ")[2]);
+  return messages.length - new Set(messages).size;
+}
+
+/** A person's home folder, as the host sees it. */
+function home(person: string): string {
+  return join(cellPlaces(drill.stage.world, "user").keep, `home_${person}`);
+}
+
+function since(start: number): string {
+  return ((performance.now() - start) / 1000).toFixed(1);
+}
