@@ -10,7 +10,8 @@ import { type ExecOptions, type ExecResult, exec, tryExec } from "#host/exec.ts"
 import { exists, makeFolder } from "#host/files.ts";
 import { addUsers, type Ids, idsOf } from "./accounts.ts";
 import type { Image } from "./image.ts";
-import { addMachineNetwork, removeMachineNetwork } from "./network.ts";
+import { killLeftOvers } from "./left-overs.ts";
+import { addMachineNetwork, namespaces, removeMachineNetwork } from "./network.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 import { cellPlaces, runcRoot } from "./places.ts";
 import { capabilities, runcSpec } from "./runc-spec.ts";
@@ -96,6 +97,7 @@ export async function stopCell(network: string, machine: string): Promise<void> 
       await sleep(50);
     await exec("runc", ["--root", runcRoot, "delete", "--force", places.id]);
   }
+  await killLeftOvers(places.upper, (await namespaces()).includes(places.id) ? places.id : null);
   await removeMachineNetwork(network, machine);
   await unmount(places.root);
   await rm(places.folder, { recursive: true, force: true });
