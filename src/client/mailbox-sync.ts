@@ -44,7 +44,7 @@ export interface SyncOptions {
 /** The largest sealed file that is fetched. */
 export const MAX_MAIL_BYTES = 128 * 1024 * 1024;
 /** From the request until it is durable here. */
-const MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024;
+const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
 const MAX_FILES_IN_FLIGHT = 1000;
 const MAIL_NAME = /^([0-9a-f]{64})\.age$/;
 

@@ -135,7 +135,7 @@ describe("what works", () => {
     let peak = 0;
     const timer = setInterval(() => {
       void readFile(`/proc/${running.pid}/status`, "utf8").then(
-        (status) => (peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]))),
+        (status) => (peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0))),
         () => clearInterval(timer),
       );
     }, 20);

@@ -61,6 +61,11 @@ async function fetchMail(
   const staging = `shoal-incoming-${places.name}`;
   const storage = Storekeeper.start(keys, { maildir: profile.maildir, staging, journal: places.journal });
   const progress = new Progress("fetching");
+  const patience = setTimeout(() => sayPatience(), LOGIN_PATIENCE_MS);
+  sftp.ready().then(
+    () => clearTimeout(patience),
+    () => clearTimeout(patience),
+  );
   try {
     return await syncMailbox({
       sftp,
@@ -77,6 +82,13 @@ async function fetchMail(
     sftp.kill();
     await storage.close();
   }
+}
+
+const LOGIN_PATIENCE_MS = 3000;
+
+/** ssh has no terminal here, so it can't ask for a touch itself. */
+function sayPatience(): void {
+  if (process.stderr.isTTY) say("shoal", "logging in; if you use a security key, touch it now");
 }
 
 async function loginOptions(profile: Profile, places: Places, keys: readonly KeyFile[]): Promise<SshOptions> {
