@@ -44,6 +44,8 @@ test("what another sent, or another machine on the way wrote, is another message
     digest(ours("22", "elsewhere.example") + sent),
     digest(ours("1") + ours("2") + sent),
     digest(ours("1") + ours("3") + sent),
+    digest(`${ours("1")} folded into what?\n${sent}`),
+    digest(`${ours("1")}\tReturn-Path: <x@example.com>\n${sent}`),
     digest(`Received: from a\n${ours("1")}${sent}`),
     digest(`Received: from b\n${ours("1")}${sent}`),
   ];

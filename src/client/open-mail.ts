@@ -55,8 +55,11 @@ function asSent(host: string, message: Buffer): Buffer {
   const end = message.indexOf("\n\n");
   const header = message.toString("latin1", 0, end < 0 ? message.length : end + 1);
   const first = /^Received:.*\n(?:[ \t].*\n)*/m.exec(header);
-  if (first === null || !first[0].includes(`\tby ${host} (OpenSMTPD) `)) return message;
-  return message.subarray(first.index + first[0].length);
+  if (first === null) return message;
+  // Up to its date and no further: a sender's message may begin with a line that looks like the field's next.
+  const ours = /^Received:.*\n(?:\t.*\n)*?\t(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d.*\n/.exec(first[0])?.[0];
+  if (ours?.includes(`\tby ${host} (OpenSMTPD) `) !== true) return message;
+  return message.subarray(first.index + ours.length);
 }
 
 function hasMessageId(message: Buffer): boolean {

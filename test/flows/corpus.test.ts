@@ -251,8 +251,12 @@ test("a full mailbox refuses at RCPT, and only for itself", { timeout: 120_000 }
   const mail = "MAIL FROM:<odd@world.example>";
   // The large mail of the first test left Carol some hundred kilobytes.
   await untilFull(`${mail} SIZE=1000000`);
-  const [, unsized] = await answers(mail, `RCPT TO:<carol@${domain}>`);
-  assert.match(unsized ?? "", /^250 /);
+  // A mail that comes while mailboxes are counted may count twice until the next count.
+  for (const deadline = performance.now() + 40_000; ; await sleep(500)) {
+    const [, unsized = ""] = await answers(mail, `RCPT TO:<carol@${domain}>`);
+    if (unsized.startsWith("250 ")) break;
+    assert.ok(performance.now() < deadline, unsized);
+  }
 
   const data = stuffed(Buffer.concat([small("full"), Buffer.from(`${"x".repeat(998)}\r\n`.repeat(600))]));
   const { end } = await sendRaw(stage(), { from: "<odd@world.example>", to: [`carol@${domain}`], data });
@@ -278,12 +282,13 @@ test("8BITMIME is offered and kept, BINARYMIME is not taken", { timeout: 60_000 
   const [hello] = (await smtpDialogue(stage().address("in"), 25, ["EHLO stranger.world.example"])).slice(1);
   assert.match(hello ?? "", /^250[- ]8BITMIME\r?$/m);
   assert.doesNotMatch(hello ?? "", /BINARYMIME|CHUNKING/);
-  const bytes = Buffer.concat([small("eight"), Buffer.from(Array.from({ length: 128 }, (_, index) => 128 + index))]);
+  const eightBit = Buffer.from(Array.from({ length: 128 }, (_, index) => 128 + index));
   for (const [tag, parameter] of [
     ["eight-declared", " BODY=8BITMIME"],
     ["eight-not-declared", ""],
     ["eight-lied", " BODY=7BIT"],
   ] as const) {
+    const bytes = Buffer.concat([small(tag), eightBit]);
     const raw = { from: `<odd@world.example>${parameter}`, to: [marked(tag)], data: stuffed(bytes) };
     assert.match((await sendRaw(stage(), raw)).end, /^250 /);
     await untilAllArrived(stage(), 30);
