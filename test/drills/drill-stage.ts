@@ -2,6 +2,8 @@
 
 import { stopCell } from "#fleet/cell/cell.ts";
 import { cellsDown } from "#fleet/cell/cells.ts";
+import { makeFolder } from "#host/files.ts";
+import { takeLock } from "#host/lock.ts";
 import { SmallDisk } from "#test/drills/small-disk.ts";
 import { openStage, type Stage } from "#test/world/stage.ts";
 
@@ -16,12 +18,13 @@ export interface DrillStage {
 const diskBytes = 128 * 1024 * 1024;
 const keepers = { in: "alpha-in", fetch: "alpha-fetch" } as const;
 
-/** @param net see {@link openStage} */
-export async function openDrillStage(
-  network: string,
-  net: number,
-  onProgress: (text: string) => void,
-): Promise<DrillStage> {
+/**
+ * @param net see {@link openStage}
+ * @throws HostError BUSY while another process has a stage of that name
+ */
+export async function openDrillStage(network: string, net: number): Promise<DrillStage> {
+  await makeFolder("/run/shoal");
+  const lock = takeLock(`/run/shoal/${network}.lock`, `a drill named "${network}"`);
   const disks = { in: new SmallDisk(network, keepers.in), fetch: new SmallDisk(network, keepers.fetch) };
   const removeDisks = async (): Promise<void> => {
     await cellsDown(network);
@@ -29,10 +32,11 @@ export async function openDrillStage(
   };
   // Of a drill that was killed.
   await removeDisks();
-  const stage = await openStage({ name: network, net, onProgress });
+  const stage = await openStage({ name: network, net });
   const close = async (): Promise<void> => {
     await removeDisks();
     await stage.close();
+    lock.release();
   };
   const onSignal = (): void => {
     void close().finally(() => process.exit(143));

@@ -12,6 +12,8 @@ export class SyncLoop {
   #loop: Promise<void> | undefined;
   /** Exit status (137 when it was killed) -> how often. */
   readonly statuses = new Map<number, number>();
+  /** Sealed files that held a message which was stored before. */
+  seenBefore = 0;
   /** What was said by runs that ended otherwise than well, by "try again" or by being killed. */
   readonly complaints: string[] = [];
 
@@ -40,6 +42,7 @@ export class SyncLoop {
       });
       const known = status ?? 137;
       this.statuses.set(known, (this.statuses.get(known) ?? 0) + 1);
+      this.seenBefore += Number(/, (\d+) seen before /.exec(stderr)?.[1] ?? 0);
       if (![0, 75, 137].includes(known)) this.complaints.push(`${this.#person}: exit status ${known}\n${stderr}`);
       await sleep(this.#chance.between(200, 1500));
     }
