@@ -39,6 +39,7 @@ if [ "$kind" = machine ]; then
     command -v "$program" >/dev/null 2>&1 || [ -e "$program" ] || missing="$missing $package"
   done <<EOF
 mmdebstrap mmdebstrap
+/usr/share/keyrings/debian-archive-trixie-automatic.gpg debian-archive-keyring
 runc runc
 nft nftables
 ip iproute2
