@@ -1,5 +1,6 @@
 /** `shoal sync` */
 
+import { readableBytes } from "#cli/columns.ts";
 import type { Verb } from "#cli/command.ts";
 import { Progress, print, say } from "#cli/terminal.ts";
 import { EXIT } from "#host/exit.ts";
@@ -73,7 +74,7 @@ async function fetchMail(
       storage,
       keep,
       onProgress({ stored, failed, listed, duplicates, bytes }) {
-        progress.update(stored + failed.length + duplicates, listed, readableSize(bytes));
+        progress.update(stored + failed.length + duplicates, listed, readableBytes(bytes));
       },
     });
   } finally {
@@ -104,7 +105,7 @@ async function loginOptions(profile: Profile, places: Places, keys: readonly Key
 function report(profile: Profile, result: SyncResult, seconds: number): void {
   const { stored, duplicates, failed, bytes } = result;
   const more = duplicates > 0 ? `, ${duplicates} seen before` : "";
-  say("shoal", `${stored} new in "${profile.maildir}"${more} (${readableSize(bytes)} in ${seconds} s)`);
+  say("shoal", `${stored} new in "${profile.maildir}"${more} (${readableBytes(bytes)} in ${seconds} s)`);
   for (const [code, failures] of groupByCode(failed)) {
     for (const { file, message } of failures.slice(0, SHOWN_FAILURES)) say("shoal", `error: ${file}: ${message}`);
     if (failures.length > SHOWN_FAILURES) {
@@ -133,10 +134,4 @@ function groupByCode(failed: readonly SyncFailure[]): Map<string, SyncFailure[]>
   const groups = new Map<string, SyncFailure[]>();
   for (const failure of failed) groups.set(failure.code, [...(groups.get(failure.code) ?? []), failure]);
   return groups;
-}
-
-function readableSize(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`;
-  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`;
-  return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
