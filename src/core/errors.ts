@@ -8,19 +8,61 @@ export type FormatCode =
   | "ADDRESS"
   | "AGE-HEADER"
   | "AGE-STREAM"
+  | "CHAIN"
   | "CONFIG"
+  | "DIRECTORY"
   | "ENVELOPES"
   | "KEY"
   | "SEALED-MAIL"
   | "SFTP"
+  | "SIGNED"
   | "SMTP"
+  | "SSHSIG"
+  | "STATE"
   | "TOO-LARGE";
 
 /** A proof fails: the bytes are well formed and still not to be believed. */
-export type VerifyCode = "AGE-MAC" | "AGE-PAYLOAD" | "DIGEST" | "HOST-KEY" | "PASSPHRASE" | "HOST-KEY-UNKNOWN";
+export type VerifyCode =
+  | "ACCOUNT"
+  | "AGE-MAC"
+  | "AGE-PAYLOAD"
+  | "CLOCK"
+  | "DIGEST"
+  | "DOMAIN"
+  | "FORK"
+  | "HOST-KEY"
+  | "HOST-KEY-UNKNOWN"
+  | "NAMESPACE"
+  | "PASSPHRASE"
+  | "PREV"
+  | "ROLLBACK"
+  | "SIGNATURE"
+  | "TIME"
+  | "TOUCH"
+  | "VERSION";
 
 /** The proof holds and the thing is not allowed. */
-export type PolicyCode = "KEY-MIX" | "KEY-TAG" | "NO-SEAL-KEY" | "NO-IDENTITY" | "PASSPHRASE" | "USAGE";
+export type PolicyCode =
+  | "ACCOUNT-REMOVED"
+  | "ACCOUNT-TAKEN"
+  | "ACCOUNT-UNKNOWN"
+  | "FULL"
+  | "KEY-MIX"
+  | "KEY-TAG"
+  | "KEY-TWICE"
+  | "NAME"
+  | "NAME-TAKEN"
+  | "NAME-UNKNOWN"
+  | "NO-AUTH-KEY"
+  | "NO-IDENTITY"
+  | "NO-SEAL-KEY"
+  | "PASSPHRASE"
+  | "POSSESSION"
+  | "SIGNER"
+  | "SIGNER-TWICE"
+  | "STATUS"
+  | "UNAUTHORIZED"
+  | "USAGE";
 
 /** The machine failed; a retry may help. */
 export type HostCode = "AUTH" | "BUSY" | "DISK" | "EXEC" | "FILE" | "NETWORK" | "TIMEOUT";

@@ -13,7 +13,7 @@ import { CHUNK_BYTES, ChunkSealer, PAYLOAD_NONCE_BYTES, payloadBytes } from "./s
  * @throws PolicyError NO-SEAL-KEY for none; KEY-MIX for post-quantum beside classical keys (the file would be as weak
  * as the weakest); KEY-TAG for two SSH keys with the same tag (other programs give up at the first that does not fit)
  */
-export function checkRecipients(recipients: readonly Recipient[]): void {
+export function checkRecipients(recipients: readonly Pick<Recipient, "text" | "tag" | "postQuantum">[]): void {
   if (recipients.length === 0) throw new PolicyError("NO-SEAL-KEY", "there is no key to seal to");
   if (recipients.some(({ postQuantum }) => postQuantum !== recipients[0]?.postQuantum)) {
     throw new PolicyError("KEY-MIX", "post-quantum and other keys can't be mixed", {

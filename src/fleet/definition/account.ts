@@ -1,8 +1,8 @@
 /** Mail accounts of a definition: names, mailbox sizes, and the keys that open them. */
 
+import { accountNameMistake } from "#core/account/names.ts";
 import { type KeyOwners, readKeys } from "./keys.ts";
 import { readQuota } from "./limits.ts";
-import { accountNameMistake } from "./names.ts";
 import type { Value } from "./value.ts";
 
 export interface Account {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { accountNameMistake, isDomain } from "./names.ts";
+import { accountNameMistake } from "#core/account/names.ts";
+import { isDomain } from "./names.ts";
 
 test("domains", () => {
   for (const text of ["shoal.example", "a.b.c.d", "xn--bcher-kva.example", "1.example", "a-b.example"]) {

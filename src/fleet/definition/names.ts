@@ -23,34 +23,3 @@ export function isDomain(text: string): boolean {
     !/^\d+$/.test(labels.at(-1) ?? "")
   );
 }
-
-/**
- * Users and groups that a machine has for itself: ours, and those of Debian's and OpenBSD's base systems (OpenBSD's
- * others begin with "_", which no account does).
- */
-const RESERVED = new Set(
-  [
-    "root sshd deposit usage incoming courier seal front smtpd smtpmail",
-    "adm audio backup bin cdrom clock crontab daemon dialout dip disk fax floppy games input irc kmem kvm lp list mail man",
-    "messagebus news nobody nogroup operator plugdev polkitd proxy render sasl sgx shadow src staff sudo sync sys tape tty",
-    "users utmp uucp uuidd video voice www-data opensmtpd opensmtpq opensmtpf systemd-journal systemd-network",
-    "systemd-resolve systemd-timesync auth authpf build dialer guest network ntp procmap wheel www wsrc",
-  ]
-    .join(" ")
-    .split(" "),
-);
-
-/**
- * What is expected of an account name that is not valid, else null. The name is a Unix user and the local part of an
- * address, so it must be a dot-atom (RFC 5321 section 4.1.2) too, and not a number, which tools would take for a user id.
- */
-export function accountNameMistake(name: string): string | null {
-  if (!/^[a-z0-9][a-z0-9._-]{0,31}$/.test(name)) {
-    return 'an account name: 1 to 32 of a-z, 0-9, ".", "_", "-", a letter or digit first';
-  }
-  if (name.endsWith(".") || name.includes(".."))
-    return "an account name whose dots each stand between other characters";
-  if (/^[0-9]+$/.test(name)) return "an account name that is not a number";
-  if (RESERVED.has(name)) return "an account name that no machine uses for itself";
-  return null;
-}
