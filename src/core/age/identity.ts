@@ -76,6 +76,11 @@ function sshIdentity(text: string, passphrase: string | undefined): Identity {
     const identity = ed25519Identity(blob, key.seed);
     return { recipient: line, unwrap: (stanza) => unwrapSshEd25519(identity, stanza) };
   }
+  if (key.type !== "ssh-rsa") {
+    throw new FormatError("KEY", `${key.type} keys can sign and can't open sealed mail`, {
+      hint: "mail is sealed to ssh-ed25519, ssh-rsa, age1 and age1pq1 keys",
+    });
+  }
   const tag = sshTag(blob);
   return { recipient: line, unwrap: (stanza) => unwrapSshRsa(key.key, tag, stanza) };
 }

@@ -4,8 +4,9 @@ import { createDecipheriv, createPrivateKey, type KeyObject } from "node:crypto"
 import bcryptPbkdf from "bcrypt-pbkdf";
 import { bigIntOf, bytesOf, decodeBase64, equalBytes } from "#core/bytes.ts";
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
+import { jwkPoint, nistCurve } from "./nist-curves.ts";
 import { parsePublicKeyBlob, type SshPublicKey } from "./public-key.ts";
-import { WireReader } from "./wire.ts";
+import { WireReader, wireString } from "./wire.ts";
 
 const BEGIN = "-----BEGIN OPENSSH PRIVATE KEY-----";
 const END = "-----END OPENSSH PRIVATE KEY-----";
@@ -19,7 +20,11 @@ const BLOCK_BYTES = 16;
 
 export type SshPrivateKey =
   | { readonly type: "ssh-ed25519"; readonly publicKey: SshPublicKey; readonly seed: Buffer }
-  | { readonly type: "ssh-rsa"; readonly publicKey: SshPublicKey; readonly key: KeyObject };
+  | {
+      readonly type: "ssh-rsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521";
+      readonly publicKey: SshPublicKey;
+      readonly key: KeyObject;
+    };
 
 /** True if the text is of the kind that {@link parsePrivateKey} reads. */
 export function isPrivateKeyFile(text: string): boolean {
@@ -27,7 +32,7 @@ export function isPrivateKeyFile(text: string): boolean {
 }
 
 /**
- * Parses a private key file of `ssh-keygen`, ed25519 or rsa, protected by nothing or by aes256-ctr and bcrypt.
+ * Parses a private key file of `ssh-keygen`, ed25519, rsa or ecdsa, protected by nothing or by aes256-ctr and bcrypt.
  * The public key in it passes the rules of {@link parsePublicKeyBlob} and belongs to the private one.
  * @throws FormatError KEY if it is no such file; PolicyError PASSPHRASE if it needs one and none was given; VerifyError
  * PASSPHRASE if the one given is wrong
@@ -96,14 +101,7 @@ function parsePrivatePart(publicKey: SshPublicKey, bytes: Buffer, encrypted: boo
   const type = reader.name();
   if (type !== publicKey.type)
     throw new FormatError("KEY", `${WHAT}: a ${publicKey.type} key and a private ${type} one`);
-  let key: SshPrivateKey;
-  if (type === "ssh-ed25519") key = parseEd25519(publicKey, reader);
-  else if (type === "ssh-rsa") key = parseRsa(publicKey, reader);
-  else {
-    throw new FormatError("KEY", `${type} keys can sign and can't open sealed mail`, {
-      hint: "mail is sealed to ssh-ed25519, ssh-rsa, age1 and age1pq1 keys",
-    });
-  }
+  const key = parseKey(publicKey, reader);
   reader.string(); // The comment.
   const padding = reader.rest();
   if (padding.length >= BLOCK_BYTES || padding.some((byte, index) => byte !== index + 1)) {
@@ -112,19 +110,32 @@ function parsePrivatePart(publicKey: SshPublicKey, bytes: Buffer, encrypted: boo
   return key;
 }
 
+function parseKey(publicKey: SshPublicKey, reader: WireReader): SshPrivateKey {
+  const { type } = publicKey;
+  if (type === "ssh-ed25519") return parseEd25519(publicKey, reader);
+  if (type === "ssh-rsa") return parseRsa(publicKey, reader);
+  if (type === "sk-ssh-ed25519@openssh.com" || type === "sk-ecdsa-sha2-nistp256@openssh.com") {
+    throw new FormatError("KEY", `the file of a ${type} key holds no private key: that stays in its token`, {
+      hint: "ssh-keygen -Y sign asks the token",
+    });
+  }
+  return parseEcdsa(publicKey, type, reader);
+}
+
 // RFC 8410: everything in front of the seed of an Ed25519 key.
 const ED25519_PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** The private key of an Ed25519 key pair, from its 32 bytes. */
+export function ed25519PrivateKey(seed: Buffer): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([ED25519_PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });
+}
 
 function parseEd25519(publicKey: SshPublicKey, reader: WireReader): SshPrivateKey {
   const point = reader.string();
   const pair = reader.string();
   if (pair.length !== 64) throw new FormatError("KEY", `${WHAT}: an ed25519 key has ${pair.length} bytes, expected 64`);
   const seed = pair.subarray(0, 32);
-  const key = createPrivateKey({
-    key: Buffer.concat([ED25519_PKCS8_PREFIX, seed]),
-    format: "der",
-    type: "pkcs8",
-  });
+  const key = ed25519PrivateKey(seed);
   const derived = Buffer.from(key.export({ format: "jwk" }).x ?? "", "base64url");
   const parts = [point, pair.subarray(32), publicKey.blob.subarray(-32)];
   if (!parts.every((part) => equalBytes(part, derived))) {
@@ -165,5 +176,28 @@ function parseRsa(publicKey: SshPublicKey, reader: WireReader): SshPrivateKey {
     return { type: "ssh-rsa", publicKey, key: createPrivateKey({ key: jwk, format: "jwk" }) };
   } catch (cause) {
     throw new FormatError("KEY", `${WHAT}: its numbers don't make an RSA key`, { cause });
+  }
+}
+
+function parseEcdsa(
+  publicKey: SshPublicKey,
+  type: "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521",
+  reader: WireReader,
+): SshPrivateKey {
+  const named = reader.name();
+  const point = reader.string();
+  const scalar = reader.positive();
+  const curve = nistCurve(type.slice("ecdsa-sha2-".length));
+  const jwk = curve === null ? null : jwkPoint(curve, point);
+  const blob = Buffer.concat([wireString(type), wireString(named), wireString(point)]);
+  if (curve === null || jwk === null || !blob.equals(publicKey.blob) || scalar.length > curve.bytes) {
+    throw new FormatError("KEY", `${WHAT}: its public and its private key don't belong together`);
+  }
+  try {
+    // OpenSSL refuses a number that does not lead to the point.
+    const d = bytesOf(bigIntOf(scalar), curve.bytes).toString("base64url");
+    return { type, publicKey, key: createPrivateKey({ key: { ...jwk, d }, format: "jwk" }) };
+  } catch (cause) {
+    throw new FormatError("KEY", `${WHAT}: its public and its private key don't belong together`, { cause });
   }
 }

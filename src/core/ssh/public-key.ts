@@ -1,9 +1,9 @@
 /** SSH public keys in the form of `authorized_keys` and `*.pub` (RFC 4253 section 6.6, sshd(8)), accepted strictly. */
 
-import { createPublicKey } from "node:crypto";
 import { bigIntOf, decodeBase64 } from "#core/bytes.ts";
 import { FormatError } from "#core/errors.ts";
 import { faultOfPoint, type PointFault } from "./edwards25519.ts";
+import { nistCurve, nistPublicKey } from "./nist-curves.ts";
 import { WireReader } from "./wire.ts";
 
 const MAX_LINE_CHARACTERS = 16 * 1024;
@@ -12,6 +12,9 @@ const MAX_RSA_BITS = 16384;
 const RSA_EXPONENT = 65537n;
 /** What `ssh-keygen` names in every FIDO2 key; a key of another application signs for a web site, too. */
 const SK_APPLICATION = "ssh:";
+/** About 40 MB if all of them are as long as they may be; an ed25519 key takes a few hundred bytes. */
+const MAX_ACCEPTED = 16 * 1024;
+const MAX_ACCEPTED_CHARACTERS = 1024;
 
 const TYPES = [
   "ssh-ed25519",
@@ -51,10 +54,30 @@ export function parsePublicKey(line: string): SshPublicKey {
       hint: `the types are ${TYPES.join(", ")}; options in front of the key are not accepted`,
     });
   }
+  const known = accepted.get(`${type} ${match[2]}`);
+  if (known !== undefined) return known;
   const blob = decodeBase64(match[2] ?? "");
   if (blob === null) throw new FormatError("KEY", `public key: the part after "${type}" is not canonical base64`);
   checkBlob(type, blob);
-  return { type, blob, line: `${type} ${blob.toString("base64")}` };
+  return remember({ type, blob, line: `${type} ${blob.toString("base64")}` });
+}
+
+/**
+ * Keys that passed, by their lines: judging a point costs 100 times as much as finding it here, and the same few keys
+ * stand in every version of an account. The oldest make room.
+ */
+const accepted = new Map<string, SshPublicKey>();
+
+function remember(key: SshPublicKey): SshPublicKey {
+  if (key.line.length > MAX_ACCEPTED_CHARACTERS) return key;
+  for (const oldest of accepted.keys()) {
+    if (accepted.size < MAX_ACCEPTED) break;
+    accepted.delete(oldest);
+  }
+  // Bytes of its own: a slice of Node's pool would keep 8 KiB alive.
+  const own: SshPublicKey = { ...key, blob: Buffer.from(new Uint8Array(key.blob).buffer) };
+  accepted.set(own.line, own);
+  return own;
 }
 
 /**
@@ -125,27 +148,12 @@ function checkRsa(exponent: Buffer, modulus: Buffer): void {
   }
 }
 
-const CURVES: Record<string, { jwk: string; bytes: number }> = {
-  nistp256: { jwk: "P-256", bytes: 32 },
-  nistp384: { jwk: "P-384", bytes: 48 },
-  nistp521: { jwk: "P-521", bytes: 66 },
-};
-
 function checkEcdsa(expected: string, named: string, point: Buffer): void {
-  const curve = CURVES[expected];
-  if (curve === undefined || named !== expected) {
+  const curve = nistCurve(expected);
+  if (curve === null || named !== expected) {
     throw new FormatError("KEY", `ecdsa key: the curve is "${named}", expected "${expected}"`);
   }
-  if (point.length !== 1 + 2 * curve.bytes || point[0] !== 4) {
-    throw new FormatError("KEY", "ecdsa key: the point is not in uncompressed form");
-  }
-  const x = Buffer.from(point.subarray(1, 1 + curve.bytes)).toString("base64url");
-  const y = Buffer.from(point.subarray(1 + curve.bytes)).toString("base64url");
-  try {
-    createPublicKey({ key: { kty: "EC", crv: curve.jwk, x, y }, format: "jwk" });
-  } catch (cause) {
-    throw new FormatError("KEY", "ecdsa key: the public key is not a point of the curve", { cause });
-  }
+  nistPublicKey(curve, point);
 }
 
 function checkApplication(application: string): void {
