@@ -15,11 +15,18 @@ export interface Verb {
   run(operands: string[], options: OptionValues): Promise<number>;
 }
 
+/** A word that verbs stand behind, as `account` in `shoal account create`. */
+export interface VerbGroup {
+  /** Says what the verbs are. */
+  help: string;
+  verbs: Record<string, Verb>;
+}
+
 export interface Program {
   name: string;
   version: string;
   help: string;
-  verbs: Record<string, Verb>;
+  verbs: Record<string, Verb | VerbGroup>;
 }
 
 /** Runs `argv` (without node and script) and sets the exit status of the process. */
@@ -33,41 +40,66 @@ export async function runProgram(program: Program, argv: readonly string[]): Pro
 }
 
 async function dispatch(program: Program, argv: readonly string[]): Promise<number> {
-  const [name, ...rest] = argv;
-  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    const verb = name === "help" && rest[0] !== undefined ? program.verbs[rest[0]] : undefined;
-    print(verb?.help ?? program.help);
-    return name === undefined ? EXIT.usage : EXIT.ok;
-  }
-  if (name === "--version") {
+  if (argv[0] === "--version") {
     print(`${program.name} ${program.version}\n`);
     return EXIT.ok;
   }
-  const verb = Object.hasOwn(program.verbs, name) ? program.verbs[name] : undefined;
-  if (verb === undefined) {
+  const asksHelp = argv[0] === "help";
+  const { page, words, rest } = lookUp(program, asksHelp ? argv.slice(1) : argv);
+  const [next] = rest;
+  if ("verbs" in page && (asksHelp || next === undefined || next === "--help" || next === "-h")) {
+    print(page.help);
+    return asksHelp || next !== undefined ? EXIT.ok : EXIT.usage;
+  }
+  const command = words.join(" ");
+  if ("verbs" in page) {
+    const all = Object.keys(page.verbs).join(", ");
     throw new PolicyError(
       "USAGE",
-      `there is no command "${name}", expected one of ${Object.keys(program.verbs).join(", ")}`,
+      `there is no command "${[...words.slice(1), next].join(" ")}", expected one of ${all}`,
       {
-        hint: `"${program.name} --help" shows them`,
+        hint: `"${command} --help" shows them`,
       },
     );
+  }
+  if (asksHelp) {
+    print(page.help);
+    return EXIT.ok;
   }
   let parsed: { values: OptionValues; positionals: string[] };
   try {
     parsed = parseArgs({
       args: rest,
-      options: { help: { type: "boolean", short: "h" }, ...verb.options },
+      options: { help: { type: "boolean", short: "h" }, ...page.options },
       allowPositionals: true,
       strict: true,
     });
   } catch (cause) {
     const message = cause instanceof Error ? (cause.message.split(". ")[0] ?? "") : String(cause);
-    throw new PolicyError("USAGE", message, { cause, hint: `"${program.name} ${name} --help" shows what it takes` });
+    throw new PolicyError("USAGE", message, { cause, hint: `"${command} --help" shows what it takes` });
   }
   if (parsed.values["help"] === true) {
-    print(verb.help);
+    print(page.help);
     return EXIT.ok;
   }
-  return await verb.run(parsed.positionals, parsed.values);
+  return await page.run(parsed.positionals, parsed.values);
+}
+
+/** Follows words as far as they name verbs. */
+function lookUp(
+  program: Program,
+  argv: readonly string[],
+): { page: Program | VerbGroup | Verb; words: string[]; rest: string[] } {
+  let page: Program | VerbGroup | Verb = program;
+  const words = [program.name];
+  const rest = [...argv];
+  while ("verbs" in page) {
+    const [word = ""] = rest;
+    const found: VerbGroup | Verb | undefined = Object.hasOwn(page.verbs, word) ? page.verbs[word] : undefined;
+    if (found === undefined) break;
+    page = found;
+    words.push(word);
+    rest.shift();
+  }
+  return { page, words, rest };
 }

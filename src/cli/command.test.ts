@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { type Program, runProgram } from "./command.ts";
+
+const program: Program = {
+  name: "tool",
+  version: "1",
+  help: "tool help\n",
+  verbs: {
+    go: { help: "go help\n", run: (operands) => Promise.resolve(operands.length) },
+    account: {
+      help: "account help\n",
+      verbs: {
+        make: {
+          help: "make help\n",
+          options: { size: { type: "string" } },
+          run: (operands, { size }) => Promise.resolve(size === "2" ? 20 + operands.length : 30),
+        },
+      },
+    },
+  },
+};
+
+const self = fileURLToPath(import.meta.url);
+
+if (process.argv[2] === "run") {
+  await runProgram(program, process.argv.slice(3));
+} else {
+  const run = (...argv: string[]): [number | null, string, string] => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const { status, stdout, stderr } = spawnSync(process.execPath, [self, "run", ...argv], { env, encoding: "utf8" });
+    return [status, stdout, stderr];
+  };
+
+  test("verbs of one word and of two are found, with their operands and options", () => {
+    assert.deepEqual(run("go", "a", "b"), [2, "", ""]);
+    assert.deepEqual(run("account", "make", "a", "--size", "2"), [21, "", ""]);
+    assert.deepEqual(run("account", "make"), [30, "", ""]);
+    assert.deepEqual(run("go", "account"), [1, "", ""]);
+  });
+
+  test("each level has its help", () => {
+    for (const [argv, status, text] of [
+      [[], 64, "tool help\n"],
+      [["--help"], 0, "tool help\n"],
+      [["help"], 0, "tool help\n"],
+      [["help", "go"], 0, "go help\n"],
+      [["go", "-h"], 0, "go help\n"],
+      [["account"], 64, "account help\n"],
+      [["account", "--help"], 0, "account help\n"],
+      [["help", "account"], 0, "account help\n"],
+      [["help", "account", "make"], 0, "make help\n"],
+      [["account", "make", "--help"], 0, "make help\n"],
+      [["--version"], 0, "tool 1\n"],
+    ] as const) {
+      assert.deepEqual(run(...argv), [status, text, ""], argv.join(" "));
+    }
+  });
+
+  test("what is not there is named as it was typed", () => {
+    assert.match(run("no")[2], /no command "no", expected one of go, account\n.*"tool --help"/);
+    assert.match(run("account", "no")[2], /no command "account no", expected one of make\n.*"tool account --help"/);
+    assert.match(run("account", "constructor")[2], /no command "account constructor"/);
+    assert.match(run("account", "make", "--colour")[2], /"tool account make --help" shows what it takes/);
+    assert.equal(run("account", "no")[0], 64);
+  });
+}
