@@ -19,7 +19,7 @@ test("parsing inverts printing", () => {
 });
 
 test("the example of the format page", () => {
-  const page = readFileSync(new URL("../../docs/formats/accounts.md", import.meta.url), "utf8");
+  const page = readFileSync(new URL("../../docs/formats/recipients.md", import.meta.url), "utf8");
   const example = /```\n(shoal-usage[^]*?)```/.exec(page)?.[1] ?? "";
   assert.deepEqual(
     [...parseUsage(example).bytesByAccount],

@@ -1,4 +1,4 @@
-/** How many bytes each mailbox holds (docs/formats/accounts.md, "Usage"): told by `fetch`, used by `in` for quotas. */
+/** How many bytes each mailbox holds (docs/formats/recipients.md, "Usage"): told by `fetch`, used by `in` for quotas. */
 
 import { FormatError } from "./errors.ts";
 import { isAccountName } from "./mail/address.ts";

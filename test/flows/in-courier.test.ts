@@ -41,10 +41,10 @@ before(async () => {
     files: {
       "/etc/shoal/key": fetch.identity,
       "/etc/shoal/known_hosts": fetch.knownHosts,
-      "/etc/shoal/accounts": `shoal-accounts/v1\ndomain example.org\n${accounts}account carol 1 elsewhere\nseal age1x\n`,
+      "/etc/shoal/recipients": `shoal-recipients/v1\ndomain example.org\n${accounts}account carol 1 elsewhere\nseal age1x\n`,
       "/etc/shoal/courier.json": JSON.stringify({
         listen: { address: "127.0.0.1", port },
-        accountsFile: "/etc/shoal/accounts",
+        recipientsFile: "/etc/shoal/recipients",
         usageFile: "/run/shoal/usage",
         fetch: [{ machine: "fetch", port: fetch.port, knownHosts: "/etc/shoal/known_hosts", ...machine }],
         maxMessageBytes: 30_000_000,

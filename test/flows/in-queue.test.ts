@@ -73,10 +73,10 @@ before(async () => {
     files: {
       "/etc/shoal/seal.json": JSON.stringify({
         hostname: "mx.example.org",
-        accountsFile: "/etc/shoal/accounts",
+        recipientsFile: "/etc/shoal/recipients",
         usageFile: "/run/shoal/usage",
       }),
-      "/etc/shoal/accounts": `shoal-accounts/v1\ndomain example.org\naccount alice 1000000000 fetch\nseal ${recipient}\naccount bob 1000000000 fetch\nseal ${recipient}\n`,
+      "/etc/shoal/recipients": `shoal-recipients/v1\ndomain example.org\naccount alice 1000000000 fetch\nseal ${recipient}\naccount bob 1000000000 fetch\nseal ${recipient}\n`,
       "/run/shoal/usage": `shoal-usage/v1\ntime ${Math.floor(Date.now() / 1000)}\n`,
     },
     before: "mount -t tmpfs -o size=200m,mode=711 tmpfs /var/spool/smtpd",

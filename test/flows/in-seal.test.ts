@@ -22,7 +22,7 @@ function accounts(extra = ""): string {
   const lines = ["alice", "bob", "carol", "dave"].map(
     (name) => `account ${name} 1000000000 fetch\nseal ${keys.recipient}\n`,
   );
-  return `shoal-accounts/v1\ndomain example.org\n${lines.join("")}${extra}`;
+  return `shoal-recipients/v1\ndomain example.org\n${lines.join("")}${extra}`;
 }
 
 function usage(ageSeconds: number, lines = ""): string {
@@ -61,10 +61,10 @@ before(async () => {
     files: {
       "/etc/shoal/seal.json": JSON.stringify({
         hostname: "mx.example.org",
-        accountsFile: "/etc/shoal/accounts",
+        recipientsFile: "/etc/shoal/recipients",
         usageFile: "/run/shoal/usage",
       }),
-      "/etc/shoal/accounts": accounts("account erin 20000 fetch\nseal age1broken\n"),
+      "/etc/shoal/recipients": accounts("account erin 20000 fetch\nseal age1broken\naccount frank 20000 fetch\n"),
       "/run/shoal/usage": usage(0, "dave 1000000000\n"),
     },
   });
@@ -151,7 +151,8 @@ test("who can't get it is refused at RCPT, and each refusal says why", async () 
     alice: /^reject\|550 5\.7\.1 /,
     "": /^reject\|550 5\.7\.1 /,
     "dave@example.org": /^reject\|552 5\.2\.2 /,
-    "erin@example.org": /^reject\|451 4\.3\.0 /,
+    "erin@example.org": /^reject\|450 4\.2\.1 /,
+    "frank@example.org": /^reject\|450 4\.2\.1 /,
     "alice@example.org": /^proceed$/,
   };
   for (const [address, verdict] of Object.entries(expected)) {
@@ -164,7 +165,7 @@ test("who can't get it is refused at RCPT, and each refusal says why", async () 
 test("too many accounts for the size are put off, with SIZE and without", async () => {
   const many = Array.from({ length: 12 }, (_, index) => `m${String(index).padStart(2, "0")}`);
   await replace(
-    "/etc/shoal/accounts",
+    "/etc/shoal/recipients",
     accounts(many.map((name) => `account ${name} 1000000000 fetch\nseal ${keys.recipient}\n`).join("")),
   );
   for (const [size, fitting] of [
@@ -249,9 +250,9 @@ test("a missing, broken or old file means: try again, and no plaintext", async (
   assert.match(await verdict(), /^reject\|451 4\.3\.0 /);
   await replace("/run/shoal/usage", usage(60));
   assert.equal(await verdict(), "proceed");
-  await replace("/etc/shoal/accounts", "shoal-accounts/v1\ndomain example.org\naccount alice");
+  await replace("/etc/shoal/recipients", "shoal-recipients/v1\ndomain example.org\naccount alice");
   assert.match(await verdict(), /^reject\|451 4\.3\.0 /);
-  await replace("/etc/shoal/accounts", accounts());
+  await replace("/etc/shoal/recipients", accounts());
   // The folder vanishes while a message is under way: what was admitted is sealed, what comes next is not taken.
   driver.connect("7777777777777777");
   driver.mail("7777777777777777", "a@sender.example");

@@ -51,7 +51,7 @@ function remove(folder: "mail" | "incoming", ...tests: string[]): string[] {
   return ["find", mailFolder, ...depth, "-type", "f", "-path", `${mailFolder}/*/${folder}/*`, ...tests, "-delete"];
 }
 
-/** Sizes of all mailboxes for quota checks, in the format of docs/formats/accounts.md. */
+/** Sizes of all mailboxes for quota checks, in the format of docs/formats/recipients.md. */
 const usageScript = `#!/bin/sh
 # Adds up each mailbox; written beside and renamed, so a reader never sees half of it.
 set -eu

@@ -1,4 +1,4 @@
-import { printAccounts } from "#core/accounts.ts";
+import { printRecipients } from "#core/recipients.ts";
 import type { FileSpec, ServiceSpec, UserSpec } from "#fleet/machine.ts";
 import type { CourierConfigInput, FrontConfigInput, SealConfigInput } from "#roles/in/config.ts";
 import { smtpdConf } from "#roles/in/smtpd-conf.ts";
@@ -17,7 +17,7 @@ import {
 /** Ports on the machine's own loopback. */
 const port = { smtpd: 10_025, courier: 10_026, rspamd: 11_333 } as const;
 const loopback = "127.0.0.1";
-const accountsFile = "/etc/shoal/accounts";
+const recipientsFile = "/etc/shoal/recipients";
 const usageFile = "/run/shoal/usage";
 
 const users: UserSpec[] = [
@@ -135,10 +135,10 @@ function configs(view: RoleView): { front: FrontConfigInput; seal: SealConfigInp
       maxConnections: limits.connections,
       maxConnectionsPerClient: limits.connectionsPerAddress,
     },
-    seal: { hostname: view.machine.hostname, accountsFile, usageFile, maxMessageBytes: limits.messageBytes },
+    seal: { hostname: view.machine.hostname, recipientsFile, usageFile, maxMessageBytes: limits.messageBytes },
     courier: {
       listen: { address: loopback, port: port.courier },
-      accountsFile,
+      recipientsFile,
       usageFile,
       fetch: machinesOf(view, "fetch").map(({ name, hostname }) => ({
         machine: name,
@@ -168,7 +168,7 @@ function files(view: RoleView): FileSpec[] {
     ...linkFiles(view, "shoal-spam", machinesOf(view, "spam-in")),
     text("/etc/shoal/tls.crt", publicKey(view, `tls/${machine.name}`)),
     secret("/etc/shoal/tls.key", `tls/${machine.name}`, "shoal-front"),
-    text(accountsFile, printAccounts(fleet.domain, accounts)),
+    text(recipientsFile, printRecipients(fleet.domain, accounts)),
     json("/etc/shoal/front.json", config.front),
     json("/etc/shoal/seal.json", config.seal),
     json("/etc/shoal/courier.json", config.courier),

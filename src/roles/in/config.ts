@@ -34,8 +34,8 @@ const frontSchema = v.strictObject({
 const sealSchema = v.strictObject({
   /** The name of this machine in the trace of each mail. */
   hostname: v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}$/)),
-  /** `docs/formats/accounts.md` */
-  accountsFile: path,
+  /** `docs/formats/recipients.md` */
+  recipientsFile: path,
   /** `docs/formats/usage.md` */
   usageFile: path,
   /** The same number as smtpd's `max-message-size`. */
@@ -61,7 +61,7 @@ const courierSchema = v.strictObject({
   /** Where smtpd relays to. */
   listen: endpoint,
   fetch: v.pipe(v.array(fetchSchema), v.minLength(1)),
-  accountsFile: path,
+  recipientsFile: path,
   usageFile: path,
   /** Largest container that smtpd may relay. */
   maxMessageBytes: v.optional(count, 400 * 1024 * 1024),

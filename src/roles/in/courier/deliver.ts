@@ -1,15 +1,15 @@
 /** One container to its accounts' fetch machines: all envelopes that the recipients need, or an error. */
 
-import type { Account, Accounts } from "#core/accounts.ts";
 import { FormatError, HostError } from "#core/errors.ts";
 import { accountOf } from "#core/mail/address.ts";
 import { type Envelope, parseEnvelopes } from "#core/mail/envelopes.ts";
+import type { ListedAccount, Recipients } from "#core/recipients.ts";
 import type { KnownFile } from "../known-file.ts";
 import type { FetchMachine } from "./fetch-machine.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
 
 export interface DelivererOptions {
-  accounts: KnownFile<Accounts>;
+  accounts: KnownFile<Recipients>;
   machines: readonly FetchMachine[];
   usage: UsageKeeper;
   /** How long a lost connection is made again within one message. */
@@ -29,10 +29,10 @@ export class Deliverer {
    * The account that an address means.
    * @throws HostError FILE when there is none, or when that can't be known now: smtpd is to come again
    */
-  async account(address: string): Promise<Account> {
+  async account(address: string): Promise<ListedAccount> {
     await this.#options.accounts.refresh();
     const accounts = this.#options.accounts.value;
-    if (accounts === null) throw new HostError("FILE", "the directory of accounts can't be read");
+    if (accounts === null) throw new HostError("FILE", "the file of recipients can't be read");
     const account = accounts.byName.get(accountOf(address, accounts.domain) ?? "");
     if (account === undefined) throw new HostError("FILE", "a recipient has no account any more");
     return account;
@@ -43,7 +43,7 @@ export class Deliverer {
    * the others: a repeat has less left to do.
    * @throws what went wrong first
    */
-  async deliver(message: Buffer, recipients: readonly Account[]): Promise<void> {
+  async deliver(message: Buffer, recipients: readonly ListedAccount[]): Promise<void> {
     const envelopes = new Map(parseEnvelopes(message).map((envelope) => [envelope.account, envelope]));
     const deadline = Date.now() + this.#options.patienceSeconds * 1000;
     const accounts = new Map(recipients.map((account) => [account.name, account]));
@@ -54,7 +54,7 @@ export class Deliverer {
     if (failed !== undefined) throw failed.reason;
   }
 
-  async #deposit(account: Account, envelope: Envelope | undefined, deadline: number): Promise<void> {
+  async #deposit(account: ListedAccount, envelope: Envelope | undefined, deadline: number): Promise<void> {
     if (envelope === undefined) throw new FormatError("ENVELOPES", "the container holds nothing for a recipient");
     const machine = this.#machines.get(account.fetch);
     if (machine === undefined) throw new HostError("FILE", `machine "${account.fetch}" is not known`);

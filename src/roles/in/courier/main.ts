@@ -3,7 +3,7 @@
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { complain, say } from "#cli/terminal.ts";
-import { parseAccounts } from "#core/accounts.ts";
+import { parseRecipients } from "#core/recipients.ts";
 import { exitStatusOf } from "#host/exit.ts";
 import { readCourierConfig } from "../config.ts";
 import { KnownFile } from "../known-file.ts";
@@ -41,7 +41,7 @@ try {
     machines.map((machine) => machine.name),
   );
   const deliverer = new Deliverer({
-    accounts: new KnownFile(config.accountsFile, parseAccounts, log),
+    accounts: new KnownFile(config.recipientsFile, parseRecipients, log),
     machines,
     usage,
     patienceSeconds: config.patienceSeconds,

@@ -1,8 +1,8 @@
 /** An SMTP session (RFC 5321) with our own smtpd on loopback: each message is answered 250 when its envelopes are durable on `fetch`. */
 
 import type { Socket } from "node:net";
-import type { Account } from "#core/accounts.ts";
 import { HostError } from "#core/errors.ts";
+import type { ListedAccount } from "#core/recipients.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
 import { Wire } from "../wire.ts";
 import type { Deliverer } from "./deliver.ts";
@@ -41,7 +41,7 @@ export async function serveSession(socket: Socket, options: SessionOptions): Pro
  */
 async function converse(wire: Wire, options: SessionOptions): Promise<void> {
   const say = (text: string): Promise<void> => wire.write(`${text}\r\n`, Date.now() + idleMilliseconds);
-  let recipients: Account[] = [];
+  let recipients: ListedAccount[] = [];
   await say("220 shoal-courier");
   for (;;) {
     const line = await readLine(wire);
@@ -66,7 +66,7 @@ async function converse(wire: Wire, options: SessionOptions): Promise<void> {
 }
 
 /** Null when smtpd is to come again with this recipient. */
-async function accountIn(line: string, options: SessionOptions): Promise<Account | null> {
+async function accountIn(line: string, options: SessionOptions): Promise<ListedAccount | null> {
   try {
     return await options.deliverer.account(/^RCPT TO:\s*<([^<>\s]+)>/i.exec(line)?.[1] ?? "");
   } catch (error) {
@@ -76,7 +76,7 @@ async function accountIn(line: string, options: SessionOptions): Promise<Account
 }
 
 /** Anything but a delivery to all is temporary: smtpd keeps the message and comes again. */
-async function takeMessage(wire: Wire, recipients: readonly Account[], options: SessionOptions): Promise<string> {
+async function takeMessage(wire: Wire, recipients: readonly ListedAccount[], options: SessionOptions): Promise<string> {
   const collector = new MessageCollector(options.maxMessageBytes, options.budget);
   try {
     const message = await readMessage(wire, collector);

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseAccounts } from "#core/accounts.ts";
 import { seal } from "#core/age/age.ts";
 import { envelopeLines, makeEnvelope } from "#core/mail/envelopes.ts";
 import { composeSealedMail } from "#core/mail/sealed-mail.ts";
+import { parseRecipients } from "#core/recipients.ts";
 import { admit, containerBytes, type Knowledge, maxUsageAgeSeconds, sealedBytes } from "./admission.ts";
 
 const key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const limits = { maxMessageBytes: 1_000_000, maxContainerBytes: 3_000_000 };
-const accounts = parseAccounts(
-  `shoal-accounts/v1\ndomain example.org\naccount alice 100000 fetch\nseal ${key}\naccount bob 10000000 fetch\nseal ${key}\n`,
+const accounts = parseRecipients(
+  `shoal-recipients/v1\ndomain example.org\naccount alice 100000 fetch\nseal ${key}\naccount bob 10000000 fetch\nseal ${key}\naccount carol 100000 fetch\n`,
 );
 const alice = accounts.byName.get("alice") ?? assert.fail();
 const bob = accounts.byName.get("bob") ?? assert.fail();
@@ -30,6 +30,13 @@ test("room is what the quota leaves, for the sealed file and not for the message
   assert.equal(verdict(knowing(100_000 - size + 1), 1000), "552 5.2.2");
   assert.equal(verdict(knowing(99_999), null), "ok");
   assert.equal(verdict(knowing(100_000), null), "552 5.2.2");
+});
+
+test("an account without keys takes no mail for now", () => {
+  const question = { address: "carol@example.org", declaredBytes: null, accepted: [] };
+  assert.deepEqual(admit(question, knowing(0), limits), {
+    refusal: "450 4.2.1 mailbox takes no mail now, try again later",
+  });
 });
 
 test("an account that gets the message already is not counted again", () => {

@@ -1,8 +1,8 @@
 /** Whether a recipient is taken, and what to tell the sender if not. A pure function of what is known at RCPT time. */
 
-import type { Account, Accounts } from "#core/accounts.ts";
 import { accountOf, parseAddress } from "#core/mail/address.ts";
 import { paddedLength } from "#core/mail/padding.ts";
+import type { ListedAccount, Recipients } from "#core/recipients.ts";
 import type { Usage } from "#core/usage.ts";
 
 /** Usage that is older may be anything by now. */
@@ -15,8 +15,8 @@ const chunkBytes = 65_536;
 const chunkTagBytes = 16;
 
 export interface Knowledge {
-  /** Null when the directory can't be read. */
-  accounts: Accounts | null;
+  /** Null when the file of recipients can't be read. */
+  accounts: Recipients | null;
   /** Null when usage can't be read. */
   usage: Usage | null;
   /** Unix time in seconds. */
@@ -31,8 +31,8 @@ export interface Question {
   // BUG: `RCPT TO:<postmaster>` without a domain is refused, although RFC 5321 section 4.5.1 asks for it; with the domain it
   // is an account like any other.
 
-  /** Accounts that get this message already. */
-  accepted: readonly Account[];
+  /** Recipients that get this message already. */
+  accepted: readonly ListedAccount[];
 }
 
 export interface AdmissionLimits {
@@ -40,18 +40,18 @@ export interface AdmissionLimits {
   maxContainerBytes: number;
 }
 
-export type Admission = { account: Account } | { refusal: string };
+export type Admission = { account: ListedAccount } | { refusal: string };
 
 export function admit(question: Question, knowledge: Knowledge, limits: AdmissionLimits): Admission {
   const { accounts, usage, now } = knowledge;
-  if (accounts === null) return { refusal: "451 4.3.0 no account directory now, try again later" };
+  if (accounts === null) return { refusal: "451 4.3.0 accounts are not known now, try again later" };
   const name = accountOf(question.address, accounts.domain);
   if (name === null && parseAddress(question.address)?.domain !== accounts.domain) {
     return { refusal: "550 5.7.1 mail for this domain is not taken here" };
   }
   const account = name === null ? undefined : accounts.byName.get(name);
   if (account === undefined) return { refusal: "550 5.1.1 no such mailbox" };
-  if (!hasKeys(account)) return { refusal: "451 4.3.0 mailbox has no usable key now, try again later" };
+  if (!hasKeys(account)) return { refusal: "450 4.2.1 mailbox takes no mail now, try again later" };
   if (question.accepted.some((other) => other.name === account.name)) return { account };
   if (usage === null || Math.abs(now - usage.time) > maxUsageAgeSeconds) {
     return { refusal: "451 4.3.0 mailbox size is not known now, try again later" };
@@ -67,18 +67,18 @@ export function admit(question: Question, knowledge: Knowledge, limits: Admissio
 }
 
 /** Upper bound of the file that a message of so many bytes becomes. */
-export function sealedBytes(messageBytes: number, account: Account): number {
+export function sealedBytes(messageBytes: number, account: ListedAccount): number {
   const padded = paddedLength(messageBytes + extraBytes);
   return padded + Math.ceil(padded / chunkBytes) * chunkTagBytes + (account.seal.length + 1) * maxStanzaBytes;
 }
 
 /** Upper bound of what stands in the queue for it: base64 with line ends. */
-export function containerBytes(messageBytes: number, accounts: readonly Account[]): number {
+export function containerBytes(messageBytes: number, accounts: readonly ListedAccount[]): number {
   const files = accounts.map((account) => Math.ceil((sealedBytes(messageBytes, account) * 4 * 901) / (3 * 900)) + 200);
   return files.reduce((sum, bytes) => sum + bytes, 200);
 }
 
-function hasKeys(account: Account): boolean {
+function hasKeys(account: ListedAccount): boolean {
   try {
     return account.recipients().length > 0;
   } catch {

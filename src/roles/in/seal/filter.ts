@@ -3,10 +3,10 @@
  * can't do right it answers with 451.
  */
 
-import { parseAccounts } from "#core/accounts.ts";
 import { seal } from "#core/age/age.ts";
 import { ENVELOPES_END, ENVELOPES_HEAD, ENVELOPES_PADDING, envelopeLines, makeEnvelope } from "#core/mail/envelopes.ts";
 import { composeSealedMail } from "#core/mail/sealed-mail.ts";
+import { parseRecipients } from "#core/recipients.ts";
 import { parseUsage } from "#core/usage.ts";
 import type { SealConfig } from "../config.ts";
 import { KnownFile } from "../known-file.ts";
@@ -58,7 +58,7 @@ export class SealFilter {
     this.#config = config;
     this.#output = output;
     this.#log = log;
-    this.#accounts = new KnownFile(config.accountsFile, parseAccounts, log);
+    this.#accounts = new KnownFile(config.recipientsFile, parseRecipients, log);
     this.#usage = new KnownFile(config.usageFile, parseUsage, log);
     this.#budget = new MemoryBudget(config.maxMemoryBytes);
   }

@@ -1,7 +1,7 @@
 /** What smtpd has told about one connection, and what follows from it for the trace. */
 
-import type { Account } from "#core/accounts.ts";
 import type { Trace } from "#core/mail/sealed-mail.ts";
+import type { ListedAccount } from "#core/recipients.ts";
 import { declaredBytes, parseCommand } from "../command.ts";
 import type { MessageStore } from "./message-store.ts";
 
@@ -9,10 +9,10 @@ import type { MessageStore } from "./message-store.ts";
 export interface Transaction {
   sender: string;
   declaredBytes: number | null;
-  /** Account name -> the account and the addresses that name it. */
-  recipients: Map<string, { account: Account; addresses: string[] }>;
+  /** ListedAccount name -> the account and the addresses that name it. */
+  recipients: Map<string, { account: ListedAccount; addresses: string[] }>;
   /** Let through by us; smtpd has the last word on it. */
-  candidate: { account: Account; address: string } | null;
+  candidate: { account: ListedAccount; address: string } | null;
   message: MessageStore | null;
   /** The container is out, whole: only then may smtpd commit. */
   sealed: boolean;

@@ -1,4 +1,4 @@
-/** The directory of accounts that the machine `in` works with (docs/formats/accounts.md). */
+/** Whom mail can come for, as the machine `in` works with it (docs/formats/recipients.md). */
 
 import type { Recipient } from "./age/recipient.ts";
 import { parseRecipient } from "./age/recipient.ts";
@@ -6,39 +6,39 @@ import { checkRecipients } from "./age/seal.ts";
 import { FormatError } from "./errors.ts";
 import { isAccountName, isDomain } from "./mail/address.ts";
 
-const VERSION_LINE = "shoal-accounts/v1";
+const VERSION_LINE = "shoal-recipients/v1";
 const MAX_SEAL_KEYS = 10;
 const MACHINE = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const NUMBER = /^(0|[1-9][0-9]{0,14})$/;
 
-/** What goes into the directory for one account. */
-export interface AccountEntry {
+/** What the file says of one account. */
+export interface RecipientEntry {
   readonly name: string;
   readonly quotaBytes: number;
   /** The `fetch` machine that keeps its mail. */
   readonly fetch: string;
-  /** Recipients in canonical text, 1 to 10. */
+  /** Recipients in canonical text, at most 10; none where no mail may be taken now: suspended, or no state yet. */
   readonly seal: readonly string[];
 }
 
-export interface Account extends AccountEntry {
+export interface ListedAccount extends RecipientEntry {
   /**
    * The keys that its mail is sealed to, parsed when first asked for and then kept.
-   * @throws FormatError KEY, PolicyError KEY-MIX or KEY-TAG: each time, and no mail may be taken then
+   * @throws FormatError KEY, PolicyError NO-SEAL-KEY, KEY-MIX or KEY-TAG: each time, and no mail may be taken then
    */
   recipients(): readonly Recipient[];
 }
 
-export interface Accounts {
+export interface Recipients {
   readonly domain: string;
-  readonly byName: ReadonlyMap<string, Account>;
+  readonly byName: ReadonlyMap<string, ListedAccount>;
 }
 
 /**
- * Prints a directory, sorted by name, keys sorted and without duplicates.
- * @throws FormatError CONFIG for what the format can't say; keys are checked by {@link checkedSealKeys}, not here
+ * Prints the file, sorted by name, keys sorted and without duplicates.
+ * @throws FormatError CONFIG for what the format can't say; keys are checked when mail comes, not here
  */
-export function printAccounts(domain: string, entries: Iterable<AccountEntry>): string {
+export function printRecipients(domain: string, entries: Iterable<RecipientEntry>): string {
   const sorted = [...entries].sort((a, b) => compare(a.name, b.name));
   const lines = [VERSION_LINE, `domain ${domain}`];
   for (const { name, quotaBytes, fetch, seal } of sorted) {
@@ -46,18 +46,8 @@ export function printAccounts(domain: string, entries: Iterable<AccountEntry>): 
     for (const key of [...new Set(seal)].sort(compare)) lines.push(`seal ${key}`);
   }
   const text = `${lines.join("\n")}\n`;
-  parseAccounts(text);
+  parseRecipients(text);
   return text;
-}
-
-/**
- * Checks keys that somebody wants mail sealed to, with the very code that seals, and gives their canonical texts.
- * @throws FormatError KEY, PolicyError NO-SEAL-KEY, KEY-MIX, KEY-TAG
- */
-export function checkedSealKeys(keys: readonly string[]): string[] {
-  const recipients = new Map(keys.map(parseRecipient).map((recipient) => [recipient.text, recipient]));
-  checkRecipients([...recipients.values()]);
-  return [...recipients.keys()].sort(compare);
 }
 
 /** By code units, as everywhere in our formats: the same on every machine. */
@@ -67,12 +57,12 @@ function compare(a: string, b: string): number {
 }
 
 /**
- * Parses a directory; 10,000 accounts take some 20 ms, because keys are looked at when mail comes for them.
+ * Parses the file; 10,000 accounts take some 20 ms, because keys are looked at when mail comes for them.
  * @throws FormatError CONFIG with the line number
  */
-export function parseAccounts(text: string): Accounts {
+export function parseRecipients(text: string): Recipients {
   const fail = (index: number, expected: string): never => {
-    throw new FormatError("CONFIG", `accounts: line ${index + 1}: expected ${expected}`);
+    throw new FormatError("CONFIG", `recipients: line ${index + 1}: expected ${expected}`);
   };
   const lines = text.split("\n");
   if (lines.pop() !== "") fail(lines.length, "a line end behind the last line");
@@ -80,7 +70,7 @@ export function parseAccounts(text: string): Accounts {
   const domain = lines[1]?.startsWith("domain ") === true ? lines[1].slice("domain ".length) : "";
   if (!isDomain(domain)) fail(1, '"domain NAME" in lower case');
 
-  const byName = new Map<string, Account>();
+  const byName = new Map<string, ListedAccount>();
   let previous = "";
   let index = 2;
   while (index < lines.length) {
@@ -105,20 +95,20 @@ export function parseAccounts(text: string): Accounts {
       if (compare(seal.at(-1) ?? "", key) >= 0) fail(index, "a key behind the one before it, each once and in order");
       seal.push(key);
     }
-    if (seal.length === 0 || seal.length > MAX_SEAL_KEYS) fail(index, `1 to ${MAX_SEAL_KEYS} keys for "${name}"`);
-    byName.set(name, new ListedAccount({ name, quotaBytes: Number(quota), fetch, seal }));
+    if (seal.length > MAX_SEAL_KEYS) fail(index, `at most ${MAX_SEAL_KEYS} keys for "${name}"`);
+    byName.set(name, new ParsedAccount({ name, quotaBytes: Number(quota), fetch, seal }));
   }
   return { domain, byName };
 }
 
-class ListedAccount implements Account {
+class ParsedAccount implements ListedAccount {
   readonly name: string;
   readonly quotaBytes: number;
   readonly fetch: string;
   readonly seal: readonly string[];
   #recipients: readonly Recipient[] | undefined;
 
-  constructor({ name, quotaBytes, fetch, seal }: AccountEntry) {
+  constructor({ name, quotaBytes, fetch, seal }: RecipientEntry) {
     this.name = name;
     this.quotaBytes = quotaBytes;
     this.fetch = fetch;
