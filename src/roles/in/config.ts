@@ -1,10 +1,7 @@
 /** The JSON configuration of the three programs of machine `in`; unknown fields are refused. */
 
 import * as v from "valibot";
-import { FormatError } from "#core/errors.ts";
-import { readBounded } from "#host/files.ts";
-
-const maxConfigBytes = 1024 * 1024;
+import { readConfig } from "#host/config.ts";
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
@@ -95,21 +92,4 @@ export async function readSealConfig(file: string): Promise<SealConfig> {
 /** @throws FormatError CONFIG naming every mistake */
 export async function readCourierConfig(file: string): Promise<CourierConfig> {
   return await readConfig(courierSchema, file);
-}
-
-async function readConfig<Schema extends v.GenericSchema>(
-  schema: Schema,
-  file: string,
-): Promise<v.InferOutput<Schema>> {
-  const text = (await readBounded(file, maxConfigBytes)).toString("utf8");
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError("CONFIG", `"${file}" is not JSON`, { cause });
-  }
-  const result = v.safeParse(schema, value);
-  if (result.success) return result.output;
-  const mistakes = result.issues.map((issue) => `"${file}": ${v.getDotPath(issue) ?? "top"}: ${issue.message}`);
-  throw new FormatError("CONFIG", mistakes.join("\n"));
 }

@@ -2,8 +2,8 @@
 
 import { complain, say } from "#cli/terminal.ts";
 import { exitStatusOf } from "#host/exit.ts";
+import { giveUpPowers } from "#host/powers.ts";
 import { readFrontConfig } from "../config.ts";
-import { giveUpPowers } from "../powers.ts";
 import { startFront } from "./server.ts";
 import { loadTls } from "./tls.ts";
 
