@@ -46,6 +46,7 @@ ip iproute2
 ssh openssh-client
 ssh-keygen openssh-client
 sftp openssh-client
+/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so openssh-tests
 /usr/sbin/sshd openssh-server
 age age
 openssl openssl

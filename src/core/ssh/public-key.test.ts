@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,4 +88,20 @@ test("refuses a blob with bytes behind it, however the line claims to be", () =>
   ]) {
     assert.throws(() => parsePublicKey(`ssh-ed25519 ${changed.toString("base64")}`), isKeyError);
   }
+});
+
+test("keeps the keys that passed, a bounded number of them, and none that was refused", () => {
+  const line = (): string => {
+    const point = generateKeyPairSync("ed25519").publicKey.export({ format: "der", type: "spki" }).subarray(-32);
+    return `ssh-ed25519 ${Buffer.concat([wireString("ssh-ed25519"), wireString(point)]).toString("base64")}`;
+  };
+  const kept = line();
+  const first = parsePublicKey(`${kept} a comment`);
+  assert.equal(parsePublicKey(`${kept}\n`), first);
+  assert.equal(parsePublicKeyBlob(first.blob), first);
+  for (let i = 0; i < 4096; i++) parsePublicKey(line());
+  assert.notEqual(parsePublicKey(kept), first);
+  assert.deepEqual(parsePublicKey(kept), first);
+  const refused = readFileSync(join(VECTORS, "reject", "ed25519-small-order-0-torsion"), "latin1");
+  for (let i = 0; i < 2; i++) assert.throws(() => parsePublicKey(refused), isKeyError);
 });

@@ -12,8 +12,8 @@ const MAX_RSA_BITS = 16384;
 const RSA_EXPONENT = 65537n;
 /** What `ssh-keygen` names in every FIDO2 key; a key of another application signs for a web site, too. */
 const SK_APPLICATION = "ssh:";
-/** About 40 MB if all of them are as long as they may be; an ed25519 key takes a few hundred bytes. */
-const MAX_ACCEPTED = 16 * 1024;
+/** With what verifying keeps of them, 30 MB at most; a hundred times the keys that one account may have. */
+const MAX_ACCEPTED = 4096;
 const MAX_ACCEPTED_CHARACTERS = 1024;
 
 const TYPES = [
