@@ -56,6 +56,7 @@ export type PolicyCode =
   | "NO-AUTH-KEY"
   | "NO-IDENTITY"
   | "NO-SEAL-KEY"
+  | "PACE"
   | "PASSPHRASE"
   | "POSSESSION"
   | "SIGNER"

@@ -1,6 +1,7 @@
 /** What machines make of a standing: who may log in where, and what mail is sealed to. Pure. */
 
-import { GRACE_SECONDS, gracedAt, type Standing } from "./step.ts";
+import { GRACE_SECONDS, gracedAt } from "./grace.ts";
+import type { Standing } from "./step.ts";
 
 /** Keys that fetch mail and send it: lines of `authorized_keys` (sshd(8)), sorted. */
 export function authKeys({ state }: Standing): string[] {

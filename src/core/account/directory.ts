@@ -167,8 +167,8 @@ export class Directory {
 
   /**
    * @returns the names that the record changed
-   * @throws as {@link parseDirectoryRecord}, then VerifyError DOMAIN, ACCOUNT (another directory than the pinned one),
-   * VERSION, PREV, TIME, then as {@link verifiedSigners}, then PolicyError UNAUTHORIZED, POSSESSION, then NAME-TAKEN,
+   * @throws as {@link parseDirectoryRecord}, then VerifyError DOMAIN, VERSION, ACCOUNT (another directory than the pinned one),
+   * PREV, TIME, then as {@link verifiedSigners}, then PolicyError UNAUTHORIZED, POSSESSION, then NAME-TAKEN,
    * ACCOUNT-TAKEN, NAME-UNKNOWN, STATUS, FULL; the first that applies, in this order
    */
   take(signed: SignedText, accepted: number): string[] {

@@ -1,26 +1,18 @@
 /** The step rule: from one account state to the next (docs/formats/account-state.md, "A step"). Pure. */
 
 import { PolicyError, VerifyError } from "#core/errors.ts";
+import { gracedAt, isSignedByOldest, type RecoveryKeys, recoveryAfter } from "./grace.ts";
+import { type Pace, paceAfter } from "./pace.ts";
 import { chainId, hashOfBody, type SignedText, splitSigned, verifiedSigners } from "./signed-text.ts";
 import { type AccountState, MAX_STATE_BYTES, parseState, stateNamespace } from "./state.ts";
 
-/** How long a removed recovery key keeps its say, between acceptances. */
-export const GRACE_SECONDS = 72 * 3600;
+export { GRACE_SECONDS, type GracedKey, gracedAt } from "./grace.ts";
+
 /** How far an owner's clock may be ahead. */
 export const MAX_AHEAD_SECONDS = 600;
 
-/** A recovery key that was removed and still has its say. */
-export interface GracedKey {
-  /** `TYPE BASE64`. */
-  readonly key: string;
-  /** Version that made it a recovery key. */
-  readonly since: number;
-  /** Acceptance time of the version that removed it, Unix seconds. */
-  readonly removedAt: number;
-}
-
 /** An account after its latest accepted version: all that the next step is judged by. */
-export interface Standing {
+export interface Standing extends RecoveryKeys {
   /** 22 characters, see {@link chainId}. */
   readonly id: string;
   readonly state: AccountState;
@@ -28,10 +20,7 @@ export interface Standing {
   readonly hash: string;
   /** When the latest version was accepted, Unix seconds. */
   readonly accepted: number;
-  /** Recovery key -> version that made it one; a key that comes back while it still had its say keeps its version. */
-  readonly recoverySince: ReadonlyMap<string, number>;
-  /** In the order of their removal; expired ones may still stand here. */
-  readonly graced: readonly GracedKey[];
+  readonly pace: Pace;
 }
 
 /** A state with its signatures, well formed and not verified. */
@@ -49,17 +38,12 @@ export function parseProposal(bytes: Buffer): Proposal {
   return { state, signed, id: state.account ?? chainId(signed.body) };
 }
 
-/** Removed recovery keys that still have their say at a time. */
-export function gracedAt(standing: Standing, time: number): GracedKey[] {
-  return standing.graced.filter(({ removedAt }) => time - removedAt < GRACE_SECONDS);
-}
-
 /**
  * Judges one step; either the whole of it holds or it throws and nothing has changed.
  * @param previous null for version 1
  * @param accepted when this version is, or was, accepted: Unix seconds, never before the last acceptance
  * @throws VerifyError DOMAIN, ACCOUNT, VERSION, PREV, TIME, then as
- * {@link verifiedSigners}, then PolicyError UNAUTHORIZED, POSSESSION; the first that applies, in this order
+ * {@link verifiedSigners}, then PolicyError UNAUTHORIZED, POSSESSION, PACE; the first that applies, in this order
  */
 export function acceptStep(
   previous: Standing | null,
@@ -86,12 +70,14 @@ export function acceptStep(
       hint: "each new master and recovery key signs the state that names it first",
     });
   }
+  const pace = paceAfter(previous?.pace ?? null, isSignedByOldest(previous, signers, accepted), accepted);
   return {
     id: previous?.id ?? id,
     state,
     hash: hashOfBody(signed.body),
     accepted,
-    ...recoveryAfter(previous, graced, state, signers, accepted),
+    pace,
+    ...recoveryAfter(previous, state, signers, accepted),
   };
 }
 
@@ -118,29 +104,4 @@ function checkPlace(previous: Standing | null, state: AccountState, accepted: nu
   if (state.time > accepted + MAX_AHEAD_SECONDS) {
     fail("TIME", `the time is ${state.time}, more than ${MAX_AHEAD_SECONDS} seconds ahead of ${accepted}`);
   }
-}
-
-/**
- * Who is a recovery key since when, and which removed ones keep their say. A removal counts at once only if a recovery key
- * at least as old signed it: so a thief with a newer key can't shut out the owner's older one.
- */
-function recoveryAfter(
-  previous: Standing | null,
-  graced: readonly GracedKey[],
-  state: AccountState,
-  signers: ReadonlySet<string>,
-  accepted: number,
-): Pick<Standing, "recoverySince" | "graced"> {
-  const before = new Map(previous?.recoverySince);
-  const sinceOf = new Map([...before, ...graced.map(({ key, since }) => [key, since] as const)]);
-  const recoverySince = new Map(state.recovery.map((key) => [key, sinceOf.get(key) ?? state.version]));
-  const oldestSigner = Math.min(...[...sinceOf].filter(([key]) => signers.has(key)).map(([, since]) => since));
-  const removed = [...before].filter(([key, since]) => !recoverySince.has(key) && oldestSigner > since);
-  return {
-    recoverySince,
-    graced: [
-      ...graced.filter(({ key }) => !recoverySince.has(key)),
-      ...removed.map(([key, since]) => ({ key, since, removedAt: accepted })),
-    ],
-  };
 }
