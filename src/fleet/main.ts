@@ -86,10 +86,7 @@ Exit status 0 when there is none, 78 otherwise.
     noMore(operands);
     const fleet = await readFleet(options);
     const machines = siteMachines(fleet, fleet.live);
-    say(
-      program,
-      `${fleet.domain}: ${machines.length} machines on site ${fleet.live}, ${fleet.accounts.length} accounts`,
-    );
+    say(program, `${fleet.domain}: ${machines.length} machines on site ${fleet.live}, directory ${fleet.directory}`);
     return 0;
   },
 };
@@ -149,7 +146,7 @@ const up: Verb = {
 
 Makes the running machines what the definition says: builds images (cached), makes missing keys, starts machines that do
 not run, replaces those whose data changed, ends those that are no longer named. Each machine starts from its image and
-its rendered files; only stored mail and the queue outlive it. Safe to repeat, also after it was cut short.
+its rendered files; only stored mail, the queue and account states outlive it. Safe to repeat, also after it was cut short.
 `,
   options: fleetOption,
   async run(operands, options) {
@@ -254,6 +251,8 @@ Shows the last log lines of a machine's services. Logs are kept in the machine's
   },
 };
 
+const usersReach: readonly string[] = ["fetch", "keys"];
+
 const knownHosts: Verb = {
   help: `Usage: shoalctl known-hosts [--fleet FILE]
 
@@ -266,7 +265,8 @@ Prints the known_hosts lines of the machines that users reach, to hand out with 
     const { publicKeys } = await ensureFleetKeys(fleet);
     for (const machine of siteMachines(fleet, fleet.live)) {
       const key = publicKeys.get(`host/${machine.name}`);
-      if (machine.role === "fetch" && key !== undefined) print(`${machine.hostname},${machine.address} ${key}\n`);
+      if (usersReach.includes(machine.role) && key !== undefined)
+        print(`${machine.hostname},${machine.address} ${key}\n`);
     }
     return 0;
   },

@@ -6,11 +6,13 @@ import { parseAddress, printAddress } from "./definition/network.ts";
 import type { LinkSpec, MachineSpec } from "./machine.ts";
 import { fetchRole } from "./roles/fetch.ts";
 import { inRole } from "./roles/in.ts";
+import { keysRole } from "./roles/keys.ts";
+import { ledgerRole } from "./roles/ledger.ts";
 import type { FleetKeys, MachineId, Role, RoleName, RoleView, SecretSpec } from "./roles/role.ts";
 import { spamInRole } from "./roles/spam-in.ts";
 
-/** Every role that can be built, in the order in which mail meets them. */
-export const roles: readonly Role[] = [inRole, spamInRole, fetchRole];
+/** Every role that can be built. The order gives the addresses: new ones go to the end. */
+export const roles: readonly Role[] = [inRole, spamInRole, fetchRole, keysRole, ledgerRole];
 
 /** Sites get 256 addresses each, roles 16 of them, machines of a role one each. */
 function addressOf(fleet: Fleet, site: number, role: number, number: number): string {
@@ -50,7 +52,7 @@ function roleNamed(name: RoleName): Role {
 
 /** What bring-up has to make before anything can be rendered. */
 export function fleetSecrets(fleet: Fleet): SecretSpec[] {
-  return views(fleet, { publicKeys: new Map(), userIds: new Map() }).flatMap(({ role, view }) => role.secrets(view));
+  return views(fleet, { publicKeys: new Map() }).flatMap(({ role, view }) => role.secrets(view));
 }
 
 /** Everything that the live site's machines are: the whole input of a target. */

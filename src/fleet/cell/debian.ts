@@ -8,6 +8,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   "ssh-server": ["openssh-server", "openssh-sftp-server"],
   "ssh-client": ["openssh-client"],
   age: ["age"],
+  netcat: ["netcat-openbsd"],
   node: ["libatomic1"],
 };
 

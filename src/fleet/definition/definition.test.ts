@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { DefinitionError, parseFleet } from "./definition.ts";
+import { DefinitionError, parseFleet, parseFleetToBe } from "./definition.ts";
 
 const page = readFileSync(new URL("../../../docs/formats/fleet.md", import.meta.url), "utf8");
 const example = /^```yaml\n(.*?)^```$/ms.exec(page)?.[1] ?? "";
@@ -19,69 +19,58 @@ function mistakesOf(text: string): DefinitionError["mistakes"] {
 
 test("the example of the format page is read as it says", () => {
   const fleet = parseFleet(example, "fleet.yaml");
-  const [alice, bob] = fleet.accounts;
-  assert.deepEqual(
-    { ...fleet, accounts: [] },
-    {
-      name: "demo",
-      domain: "shoal.example",
-      network: { base: "10.83.0.0", prefixLength: 16 },
-      resolver: "10.84.0.53",
-      uplink: { kind: "netns", name: "world" },
-      sites: ["alpha", "omega"],
-      live: "alpha",
-      roles: { in: 1, "spam-in": 1, fetch: 2 },
-      retentionDays: 14,
-      limits: {
-        messageBytes: 35_000_000,
-        quotaBytes: 100_000_000,
-        recipients: 100,
-        connections: 500,
-        connectionsPerAddress: 50,
-      },
-      accounts: [],
+  assert.deepEqual(fleet, {
+    name: "demo",
+    domain: "shoal.example",
+    network: { base: "10.83.0.0", prefixLength: 16 },
+    resolver: "10.84.0.53",
+    uplink: { kind: "netns", name: "world" },
+    sites: ["alpha", "omega"],
+    live: "alpha",
+    directory: "DNn7NbmdJHR0fNQCpdtcYw",
+    roles: { in: 1, "spam-in": 1, fetch: 2, keys: 1, ledger: 1 },
+    retentionDays: 14,
+    limits: {
+      messageBytes: 35_000_000,
+      quotaBytes: 100_000_000,
+      recipients: 100,
+      connections: 500,
+      connectionsPerAddress: 50,
     },
-  );
-  assert.equal(fleet.accounts.length, 2);
-  assert.deepEqual([alice?.name, alice?.quotaBytes, alice?.fetch], ["alice", 2_000_000_000, 1]);
-  assert.deepEqual([bob?.name, bob?.quotaBytes, bob?.fetch], ["bob", 100_000_000, 2]);
+  });
+});
+
+test("only before a fleet has its directory may the key be absent", () => {
+  const without = example.replace(/^directory: .*\n/m, "");
   assert.deepEqual(
-    alice?.auth.map((line) => line.split(" ").length),
-    [2, 2],
-    "comments are dropped",
+    mistakesOf(without).map(({ path, found }) => [path, found]),
+    [["directory", "nothing"]],
   );
-  assert.deepEqual(alice?.seal, alice?.auth.slice(0, 1));
-  assert.deepEqual(bob?.seal, ["age1jekg5es5gvgsmfkvldvwp777d55efz8mlv3nk3akrwzvmccu3c7qu2z3xp"]);
+  const fleet = parseFleet(example, "a");
+  assert.deepEqual(parseFleetToBe(without, "a"), { ...fleet, directory: "" });
+  assert.deepEqual(parseFleetToBe(example, "a"), fleet);
+  assert.throws(() => parseFleetToBe(without.replace("live: alpha\n", ""), "a"), DefinitionError);
 });
 
 test("the messages on the format page are those that are given", () => {
   const wrong = example
     .replace("10.84.0.53", "10.83.0.53")
     .replace("fetch: 2", "fetch: 12")
-    .replace("- auth,seal ssh-ed25519", "- auth ssh-ed25519");
+    .replace("ledger: 1", "ledger: 2");
   const shown = [...page.matchAll(/^fleet\.yaml:.*$/gm)].map(([line]) => line);
   assert.equal(shown.length, 3);
   assert.throws(() => parseFleet(wrong, "fleet.yaml"), { name: "DefinitionError", message: shown.join("\n") });
 });
 
-test("accounts are sorted by name, whatever the order of the file", () => {
-  const [head = "", accounts = ""] = example.split("accounts:\n");
-  const [alice = "", bob = ""] = accounts.split("  bob:\n");
-  const swapped = `${head}accounts:\n  bob:\n${bob}${alice}`;
-  assert.deepEqual(parseFleet(swapped, "a"), parseFleet(example, "b"));
-});
-
 test("the same content in flow style, quotes and comments is the same fleet", () => {
   const other = example
     .replace("fleet: demo", "# ours\n'fleet': \"demo\" # the name")
-    .replace("roles:\n  in: 1\n  spam-in: 1\n  fetch: 2\n", "roles: { in: 1, spam-in: 1, fetch: 2 }\n")
+    .replace(
+      "roles:\n  in: 1\n  spam-in: 1\n  fetch: 2\n  keys: 1\n  ledger: 1\n",
+      "roles: { in: 1, spam-in: 1, fetch: 2, keys: 1, ledger: 1 }\n",
+    )
     .replaceAll("\n", "\r\n");
   assert.deepEqual(parseFleet(other, "a"), parseFleet(example, "b"));
-});
-
-test("a fleet without accounts is fine", () => {
-  const [head = ""] = example.split("accounts:\n");
-  assert.deepEqual(parseFleet(`${head}accounts: {}\n`, "a").accounts, []);
 });
 
 test("each mistake is reported, however many there are", () => {
@@ -93,16 +82,15 @@ test("each mistake is reported, however many there are", () => {
     [/^resolver: .*$/m, "resolver: ns.example"],
     [/^uplink: .*$/m, "uplink: eth0"],
     [/^live: .*$/m, "live: beta"],
+    [/^directory: .*$/m, "directory: DNn7NbmdJHR0fNQCpdtcYx"],
     [/^ {2}in: .*$/m, "  in: many"],
     [/^ {2}spam-in: .*$/m, "  spam-in: [1]"],
+    [/^ {2}keys: .*$/m, "  keys: 10"],
+    [/^ {2}ledger: .*$/m, "  ledger: 0"],
     [/^retention-days: .*$/m, "retention-days: 0"],
     [/^ {2}message: .*$/m, "  message: 35 mb"],
     [/^ {2}recipients: .*$/m, "  recipients: 1"],
     [/^ {2}connections: .*$/m, "  connections: ~"],
-    [/^ {4}quota: .*$/m, "    quota: 0 MB"],
-    [/^ {4}fetch: 2$/m, "    fetch: 3"],
-    [/^ {6}- auth ecdsa.*$/m, "      - auth ecdsa-sha2-nistp256 AAAA"],
-    [/^ {6}- seal age1.*$/m, "      - seal age1jekg5"],
   ];
   const all = example.split("\n");
   fc.assert(
@@ -120,9 +108,8 @@ test("each mistake is reported, however many there are", () => {
 
 test("each line that is missing is missed", () => {
   const lines = example.split("\n");
-  const optional = /^ {4}quota: |^ {6}- auth ecdsa/;
   for (const [i, line] of lines.entries()) {
-    if (line === "" || optional.test(line)) continue;
+    if (line === "") continue;
     const without = lines.filter((_, other) => other !== i).join("\n");
     assert.notEqual(mistakesOf(without).length, 0, `accepted without "${line}"`);
   }
@@ -148,7 +135,7 @@ test("whatever is done to the text, it is read or refused with mistakes that lie
 });
 
 test("endless nesting is refused", () => {
-  const wrong = mistakesOf(`${example.split("accounts:")[0]}accounts: ${"[".repeat(50_000)}`);
+  const wrong = mistakesOf(`${example.split("limits:")[0]}limits: ${"[".repeat(50_000)}`);
   assert.notEqual(wrong.length, 0);
 });
 

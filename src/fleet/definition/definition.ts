@@ -3,7 +3,7 @@
  * What is parsed here is right in itself; everything after takes a {@link Fleet} as given.
  */
 
-import { type Account, readAccounts } from "./account.ts";
+import { isChainId } from "#core/account/signed-text.ts";
 import { type Limits, readLimits } from "./limits.ts";
 import { DefinitionError, Mistakes } from "./mistakes.ts";
 import { DOMAIN_EXPECTED, isDomain, NAMESPACE_NAME, SHORT_NAME, SHORT_NAME_EXPECTED } from "./names.ts";
@@ -11,7 +11,7 @@ import { contains, isUnicast, type Network, parseAddress, parseNetwork } from ".
 import { parseTree } from "./tree.ts";
 import { oneOf, Value } from "./value.ts";
 
-export type { Account, Limits, Network };
+export type { Limits, Network };
 export { DefinitionError };
 
 /** Where the world begins: this machine's own network, or a network namespace that exists already. */
@@ -29,13 +29,13 @@ export interface Fleet {
   sites: string[];
   /** The site that takes mail. */
   live: string;
-  /** How many machines of each role a site has, 1 to 9. */
-  roles: { in: number; "spam-in": number; fetch: number };
+  /** The directory of accounts that machines believe, 22 characters. */
+  directory: string;
+  /** How many machines of each role a site has, 1 to 9; one ledger, because somebody must say what came first. */
+  roles: { in: number; "spam-in": number; fetch: number; keys: number; ledger: number };
   /** How long `fetch` keeps sealed mail. */
   retentionDays: number;
   limits: Limits;
-  /** Sorted by name. */
-  accounts: Account[];
 }
 
 const MAX_MACHINES = 9;
@@ -48,32 +48,43 @@ const MAX_RETENTION_DAYS = 365;
  * @throws DefinitionError (a FormatError CONFIG) with every mistake in the file; of text that is not YAML, only why not
  */
 export function parseFleet(text: string, fileName: string): Fleet {
+  return parseWith(text, fileName, []);
+}
+
+/** The same before the fleet has a directory: `directory` may be absent and is "" then. */
+export function parseFleetToBe(text: string, fileName: string): Fleet {
+  return parseWith(text, fileName, ["directory"]);
+}
+
+function parseWith(text: string, fileName: string, optional: readonly Key[]): Fleet {
   const mistakes = new Mistakes();
   const tree = parseTree(text, mistakes);
-  const fleet = tree === null ? null : readFleet(new Value(tree, "", mistakes));
+  const fleet = tree === null ? null : readFleet(new Value(tree, "", mistakes), optional);
   mistakes.throwIfAny(fileName, text);
   if (fleet === null) throw new Error("a definition without mistakes gave no fleet");
   return fleet;
 }
 
-function readFleet(file: Value): Fleet {
-  const fields = file.fields([
-    "fleet",
-    "domain",
-    "network",
-    "resolver",
-    "uplink",
-    "sites",
-    "live",
-    "roles",
-    "retention-days",
-    "limits",
-    "accounts",
-  ]);
+const KEYS = [
+  "fleet",
+  "domain",
+  "network",
+  "resolver",
+  "uplink",
+  "sites",
+  "live",
+  "directory",
+  "roles",
+  "retention-days",
+  "limits",
+] as const;
+type Key = (typeof KEYS)[number];
+
+function readFleet(file: Value, optional: readonly Key[]): Fleet {
+  const required = KEYS.filter((key) => !optional.includes(key));
+  const fields = file.fields<Key, Key>(required, optional);
   const network = readNetwork(fields.network);
   const sites = readSites(fields.sites);
-  const roles = readRoles(fields.roles);
-  const limits = readLimits(fields.limits);
   return {
     name: fields.fleet.text(SHORT_NAME, SHORT_NAME_EXPECTED),
     domain: fields.domain.parsed((text) => (isDomain(text) ? text : null), DOMAIN_EXPECTED) ?? "",
@@ -82,14 +93,10 @@ function readFleet(file: Value): Fleet {
     uplink: readUplink(fields.uplink),
     sites,
     live: readLive(fields.live, sites),
-    roles,
+    directory: fields.directory.isAbsent ? "" : readDirectory(fields.directory),
+    roles: readRoles(fields.roles),
     retentionDays: fields["retention-days"].wholeNumber(1, MAX_RETENTION_DAYS, "days"),
-    limits,
-    accounts: readAccounts(fields.accounts, {
-      quotaBytes: limits.quotaBytes,
-      messageBytes: limits.messageBytes,
-      fetchMachines: roles.fetch,
-    }),
+    limits: readLimits(fields.limits),
   };
 }
 
@@ -132,11 +139,18 @@ function readLive(live: Value, sites: readonly string[]): string {
   return live.parsed((text) => (sites.length === 0 || sites.includes(text) ? text : null), expected) ?? "";
 }
 
+function readDirectory(directory: Value): string {
+  const expected = "the 22 characters that `shoalctl directory create` prints";
+  return directory.parsed((text) => (isChainId(text) ? text : null), expected) ?? "";
+}
+
 function readRoles(roles: Value): Fleet["roles"] {
-  const fields = roles.fields(["in", "spam-in", "fetch"]);
+  const fields = roles.fields(["in", "spam-in", "fetch", "keys", "ledger"]);
   return {
     in: fields.in.wholeNumber(1, MAX_MACHINES, "machines"),
     "spam-in": fields["spam-in"].wholeNumber(1, MAX_MACHINES, "machines"),
     fetch: fields.fetch.wholeNumber(1, MAX_MACHINES, "machines"),
+    keys: fields.keys.wholeNumber(1, MAX_MACHINES, "machines"),
+    ledger: fields.ledger.wholeNumber(1, 1, "machines"),
   };
 }

@@ -87,15 +87,6 @@ export class Value {
     });
   }
 
-  /** The items of a list with at least one item. */
-  items(expected: string): Value[] {
-    if (this.#tree.kind !== "list" || this.#tree.items.length === 0) {
-      this.refuse(expected);
-      return [];
-    }
-    return this.#tree.items.map((item, i) => new Value(item, `${this.path}[${i}]`, this.#mistakes));
-  }
-
   /** Text that `parse` accepts; `parse` gives null for what is not `expected`. */
   parsed<T>(parse: (text: string) => T | null, expected: string): T | undefined {
     const value = this.#tree.kind === "text" ? parse(this.#tree.text) : null;
@@ -114,7 +105,8 @@ export class Value {
     const text = this.#tree.kind === "word" ? this.#tree.text : "";
     const number = /^(?:0|[1-9][0-9]{0,14})$/.test(text) ? Number(text) : Number.NaN;
     if (number >= least && number <= most) return number;
-    const expected = `a whole number from ${least} to ${most}${unit === "" ? "" : ` (${unit})`}`;
+    const range = least === most ? `${least}` : `a whole number from ${least} to ${most}`;
+    const expected = `${range}${unit === "" ? "" : ` (${unit})`}`;
     this.refuse(expected, this.#tree.kind === "word" ? text : undefined);
     return Number.NaN;
   }

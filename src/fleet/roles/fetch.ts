@@ -1,6 +1,7 @@
-import type { Account } from "#fleet/definition/definition.ts";
-import type { FileSpec, FolderSpec, UserSpec } from "#fleet/machine.ts";
-import { commonFiles, machinesOf, publicKey, type Role, type RoleView, text } from "./role.ts";
+import type { FileSpec, UserSpec } from "#fleet/machine.ts";
+import { acceptParts } from "./accept.ts";
+import { callers } from "./link.ts";
+import { commonFiles, machinesOf, type Role, type RoleView, text } from "./role.ts";
 import { authorizedKeys, sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
 /** Requests of sftp-server(8) that reading and deleting one's own mail takes; all others are refused. */
@@ -12,32 +13,10 @@ const usageRequests = "open,read,close,lstat,fstat,limits";
 const mailFolder = "/srv/mail";
 const usageFolder = "/srv/usage";
 
-/**
- * Who may do what follows from ownership, so that not even a defect in an allow-list opens a mailbox:
- * - `/srv/mail/ACCOUNT` is root's (sshd requires it of a chroot) and its group is the account's own;
- * - `mail/` in it belongs to the account, is sticky and hands its group to new files; others (only `deposit` can get
- *   there, everyone else is locked into another root) may add to it and not list it;
- * - `incoming/` is where a file is written before it gets its name in `mail/`, out of the account's sight;
- * - a deposited file has mode 0440, so that nobody can write it again; the account reads it through its group and deletes
- *   it as owner of the sticky folder. Its owner `deposit` is kept from reading by its allow-list alone: without the owner's
- *   read bit, which sftp(1) copies, a user of plain `sftp` could not read the file that they fetched.
- */
-function mailboxFolders({ name }: Account): FolderSpec[] {
-  return [
-    { path: `${mailFolder}/${name}`, mode: 0o751, owner: "root", group: name, keep: true },
-    { path: `${mailFolder}/${name}/mail`, mode: 0o3773, owner: name, group: name, keep: true },
-    { path: `${mailFolder}/${name}/incoming`, mode: 0o3703, owner: "root", group: name, keep: true },
-  ];
-}
-
-function accountsHere({ fleet, machine }: RoleView): Account[] {
-  return fleet.accounts.filter((account) => account.fetch === machine.number);
-}
-
-function user(view: RoleView, account: Account): UserSpec {
-  const uid = view.keys.userIds.get(account.name);
-  if (uid === undefined) throw new TypeError(`no user id for account "${account.name}"`);
-  return { name: account.name, uid, group: account.name, home: "/", shell: "/usr/sbin/nologin" };
+/** Accounts, their folders and their keys are made by shoal-accept, while the machine runs. */
+function accept(view: RoleView) {
+  const serves = { role: "fetch", number: view.machine.number, mailFolder } as const;
+  return acceptParts(view, { serves, owner: "root", ledgerUid: 902, folders: ["/etc", mailFolder] });
 }
 
 const systemUsers: UserSpec[] = [
@@ -67,12 +46,11 @@ mv ${usageFolder}/.usage ${usageFolder}/usage
 `;
 
 function files(view: RoleView): FileSpec[] {
-  const accounts = accountsHere(view);
-  const depositors = machinesOf(view, "in").map(
-    ({ name }) => `restrict ${publicKey(view, `link/${name}/${view.machine.name}`)}`,
-  );
+  const inMachines = machinesOf(view, "in");
+  const { login, files: acceptFiles } = accept(view);
   const config = sshdConfig(
     [
+      login,
       {
         user: "deposit",
         lines: [`ChrootDirectory ${mailFolder}`, `ForceCommand internal-sftp -u 0337 -p ${depositRequests}`],
@@ -83,24 +61,19 @@ function files(view: RoleView): FileSpec[] {
         lines: [`ChrootDirectory ${mailFolder}/%u`, `ForceCommand internal-sftp -u 0777 -p ${readerRequests}`],
       },
     ],
-    machinesOf(view, "in").map(({ address }) => address),
+    [...inMachines, ...machinesOf(view, "ledger")].map(({ address }) => address),
   );
   return [
     ...commonFiles(view),
     ...sshdFiles(config, view.machine.name),
     text("/usr/lib/shoal/count-usage", usageScript, 0o755),
-    authorizedKeys("deposit", depositors),
-    authorizedKeys("usage", depositors),
-    ...accounts.map((account) =>
-      authorizedKeys(
-        account.name,
-        account.auth.map((key) => `restrict ${key}`),
-      ),
-    ),
+    authorizedKeys("deposit", callers(view, inMachines)),
+    authorizedKeys("usage", callers(view, inMachines)),
+    ...acceptFiles,
   ];
 }
 
-/** Holds sealed mail and hands it to its owners: OpenSSH and nothing of ours. */
+/** Holds sealed mail and hands it to its owners: OpenSSH, and nothing of ours between it and them. */
 export const fetchRole: Role = {
   name: "fetch",
   does: "sealed mail over SFTP",
@@ -108,15 +81,15 @@ export const fetchRole: Role = {
   secrets: ({ machine }) => [{ name: `host/${machine.name}`, kind: "ssh-ed25519", hostname: machine.hostname }],
   links: ({ machine }) => [{ from: "world", to: machine.name, protocol: "tcp", port: 22 }],
   machine: (view) => ({
-    packages: ["ssh-server"],
-    users: [...systemUsers, ...accountsHere(view).map((account) => user(view, account))],
+    packages: accept(view).packages,
+    users: [...systemUsers, ...accept(view).users],
     folders: [
+      ...accept(view).folders,
       { path: mailFolder, mode: 0o711, owner: "root", group: "root", keep: true },
-      ...accountsHere(view).flatMap(mailboxFolders),
       { path: usageFolder, mode: 0o755, owner: "root", group: "root", keep: false },
     ],
     files: files(view),
-    services: [sshdService],
+    services: [accept(view).service, sshdService],
     schedules: [
       { name: "usage", everySeconds: 15, user: "root", command: ["/usr/lib/shoal/count-usage"] },
       {

@@ -1,30 +1,25 @@
-import { printRecipients } from "#core/recipients.ts";
+import { dirname } from "node:path";
 import type { FileSpec, ServiceSpec, UserSpec } from "#fleet/machine.ts";
 import type { CourierConfigInput, FrontConfigInput, SealConfigInput } from "#roles/in/config.ts";
 import { smtpdConf } from "#roles/in/smtpd-conf.ts";
-import {
-  commonFiles,
-  type MachineId,
-  machinesOf,
-  pinnedHosts,
-  publicKey,
-  type Role,
-  type RoleView,
-  secret,
-  text,
-} from "./role.ts";
+import { acceptParts, recipientsFile } from "./accept.ts";
+import { linkFiles, linkHosts, linkKey, linkSecrets } from "./link.ts";
+import { json, mayRead, mayWrite, node, program } from "./node-program.ts";
+import { commonFiles, machinesOf, publicKey, type Role, type RoleView, secret, text } from "./role.ts";
+import { sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
 /** Ports on the machine's own loopback. */
 const port = { smtpd: 10_025, courier: 10_026, rspamd: 11_333 } as const;
 const loopback = "127.0.0.1";
-const recipientsFile = "/etc/shoal/recipients";
 const usageFile = "/run/shoal/usage";
+const recipientsFolder = dirname(recipientsFile);
 
 const users: UserSpec[] = [
   ["shoal-front", 900],
   ["shoal-seal", 901],
   ["shoal-courier", 902],
   ["shoal-spam", 903],
+  ["shoal-accept", 904],
 ].map(([name, uid]) => ({
   name: String(name),
   uid: Number(uid),
@@ -33,38 +28,11 @@ const users: UserSpec[] = [
   shell: "/usr/sbin/nologin",
 }));
 
-function program(name: string): FileSpec {
-  return {
-    path: `/usr/lib/shoal/${name}.mjs`,
-    mode: 0o644,
-    owner: "root",
-    group: "root",
-    content: { program: name },
-  };
+function accept(view: RoleView) {
+  const fetch = Object.fromEntries(machinesOf(view, "fetch").map(({ number, name }) => [String(number), name]));
+  const serves = { role: "in", recipientsFile, fetch } as const;
+  return acceptParts(view, { serves, owner: "shoal-accept", ledgerUid: 905, folders: [] });
 }
-
-function json(path: string, value: object): FileSpec {
-  return text(path, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-function linkKey(user: string, machine: string): string {
-  return `/etc/shoal/${user}/${machine}`;
-}
-
-/** What an account needs to reach machines: its own key for each, and their pinned host keys. */
-function linkFiles(view: RoleView, user: string, to: readonly MachineId[]): FileSpec[] {
-  return [
-    text(`/etc/shoal/${user}/known_hosts`, pinnedHosts(view, to)),
-    ...to.map(({ name }) => secret(linkKey(user, name), `link/${view.machine.name}/${name}`, user)),
-  ];
-}
-
-/** Node with nothing but what the program needs: Node's own fence, inside that of the user and the machine. */
-function node(name: string, config: string, allowed: readonly string[]): string[] {
-  return ["/usr/bin/node", "--permission", ...allowed, `/usr/lib/shoal/${name}.mjs`, config];
-}
-
-const readConfig = ["--allow-fs-read=/etc/shoal", "--allow-fs-read=/usr/lib/shoal"];
 
 /** Carries rspamd's port from `spam-in` to this machine's loopback. */
 function spamTunnel(view: RoleView): ServiceSpec {
@@ -76,7 +44,7 @@ function spamTunnel(view: RoleView): ServiceSpec {
     "ServerAliveInterval=15",
     "ConnectTimeout=10",
     "StrictHostKeyChecking=yes",
-    "UserKnownHostsFile=/etc/shoal/shoal-spam/known_hosts",
+    `UserKnownHostsFile=${linkHosts("shoal-spam")}`,
   ];
   return {
     name: "spam-tunnel",
@@ -92,19 +60,19 @@ function spamTunnel(view: RoleView): ServiceSpec {
 
 function services(view: RoleView): ServiceSpec[] {
   return [
+    accept(view).service,
+    sshdService,
     spamTunnel(view),
     {
       name: "courier",
       user: "shoal-courier",
       listens: port.courier,
       before: [["install", "-d", "-o", "shoal-courier", "-m", "755", "/run/shoal"]],
-      command: node("shoal-courier", "/etc/shoal/courier.json", [
-        ...readConfig,
-        "--allow-fs-read=/run/shoal",
-        "--allow-fs-write=/run/shoal",
-        "--allow-net",
-        "--allow-child-process",
-      ]),
+      command: node(
+        "shoal-courier",
+        ["/etc/shoal/courier.json"],
+        [...mayRead(recipientsFolder), ...mayWrite("/run/shoal"), "--allow-net", "--allow-child-process"],
+      ),
     },
     {
       name: "smtpd",
@@ -118,7 +86,7 @@ function services(view: RoleView): ServiceSpec[] {
       name: "front",
       user: "shoal-front",
       listens: 25,
-      command: node("shoal-front", "/etc/shoal/front.json", [...readConfig, "--allow-net"]),
+      command: node("shoal-front", ["/etc/shoal/front.json"], ["--allow-net"]),
     },
   ];
 }
@@ -147,7 +115,7 @@ function configs(view: RoleView): { front: FrontConfigInput; seal: SealConfigInp
         depositUser: "deposit",
         usageUser: "usage",
         identity: linkKey("shoal-courier", name),
-        knownHosts: "/etc/shoal/shoal-courier/known_hosts",
+        knownHosts: linkHosts("shoal-courier"),
       })),
     },
   };
@@ -156,19 +124,20 @@ function configs(view: RoleView): { front: FrontConfigInput; seal: SealConfigInp
 function files(view: RoleView): FileSpec[] {
   const { fleet, machine } = view;
   const fetchMachines = machinesOf(view, "fetch");
-  const accounts = fleet.accounts.map(({ name, quotaBytes, fetch, seal }) => {
-    const keeper = fetchMachines.find(({ number }) => number === fetch);
-    if (keeper === undefined) throw new TypeError(`no fetch machine ${fetch} for "${name}"`);
-    return { name, quotaBytes, fetch: keeper.name, seal };
-  });
   const config = configs(view);
+  const { login, files: acceptFiles } = accept(view);
+  const sshd = sshdConfig(
+    [login],
+    machinesOf(view, "ledger").map(({ address }) => address),
+  );
   return [
     ...commonFiles(view),
+    ...sshdFiles(sshd, machine.name),
+    ...acceptFiles,
     ...linkFiles(view, "shoal-courier", fetchMachines),
     ...linkFiles(view, "shoal-spam", machinesOf(view, "spam-in")),
     text("/etc/shoal/tls.crt", publicKey(view, `tls/${machine.name}`)),
     secret("/etc/shoal/tls.key", `tls/${machine.name}`, "shoal-front"),
-    text(recipientsFile, printRecipients(fleet.domain, accounts)),
     json("/etc/shoal/front.json", config.front),
     json("/etc/shoal/seal.json", config.seal),
     json("/etc/shoal/courier.json", config.courier),
@@ -182,9 +151,7 @@ function files(view: RoleView): FileSpec[] {
         frontPort: port.smtpd,
         courierPort: port.courier,
         rspamdUrl: `http://${loopback}:${port.rspamd}`,
-        sealCommand: node("shoal-seal", "/etc/shoal/seal.json", [...readConfig, "--allow-fs-read=/run/shoal"]).join(
-          " ",
-        ),
+        sealCommand: node("shoal-seal", ["/etc/shoal/seal.json"], mayRead("/run/shoal", recipientsFolder)).join(" "),
         sealUser: "shoal-seal",
       }),
     ),
@@ -197,14 +164,9 @@ export const inRole: Role = {
   does: "SMTP from the world; filters, seals, hands on",
   whenTaken: "read or change mail arriving now; nothing stored",
   secrets: (view) => [
+    { name: `host/${view.machine.name}`, kind: "ssh-ed25519", hostname: view.machine.hostname },
     { name: `tls/${view.machine.name}`, kind: "tls", hostname: view.machine.hostname },
-    ...["fetch", "spam-in"].flatMap((role) =>
-      machinesOf(view, role as "fetch").map(({ name, hostname }) => ({
-        name: `link/${view.machine.name}/${name}`,
-        kind: "ssh-ed25519" as const,
-        hostname,
-      })),
-    ),
+    ...linkSecrets(view, [...machinesOf(view, "fetch"), ...machinesOf(view, "spam-in")]),
   ],
   links: (view) => [
     { from: "world", to: view.machine.name, protocol: "tcp", port: 25 },
@@ -218,9 +180,12 @@ export const inRole: Role = {
     { from: view.machine.name, to: view.fleet.resolver, protocol: "tcp", port: 53 },
   ],
   machine: (view) => ({
-    packages: ["smtp-server", "smtp-filter-rspamd", "ssh-client", "node"],
-    users,
-    folders: [{ path: "/var/spool/smtpd", mode: 0o711, owner: "root", group: "root", keep: true }],
+    packages: ["smtp-server", "smtp-filter-rspamd", "ssh-client", ...accept(view).packages],
+    users: [...users, ...accept(view).users],
+    folders: [
+      ...accept(view).folders,
+      { path: "/var/spool/smtpd", mode: 0o711, owner: "root", group: "root", keep: true },
+    ],
     files: files(view),
     services: services(view),
     schedules: [

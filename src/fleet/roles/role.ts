@@ -17,12 +17,10 @@ export interface MachineId {
   address: string;
 }
 
-/** Public halves of what bring-up made, and ids that must never change. */
+/** Public halves of what bring-up made. */
 export interface FleetKeys {
   /** Secret name (`host/MACHINE`, `link/FROM/TO`) -> public key line "type base64". */
   publicKeys: ReadonlyMap<string, string>;
-  /** Account -> user id on `fetch`; never given to another account. */
-  userIds: ReadonlyMap<string, number>;
 }
 
 /** What a role sees when it is rendered for one machine. */
