@@ -12,13 +12,16 @@ export type FormatCode =
   | "CONFIG"
   | "DIRECTORY"
   | "ENVELOPES"
+  | "FEED"
   | "KEY"
+  | "RECIPIENT"
   | "SEALED-MAIL"
   | "SFTP"
   | "SIGNED"
   | "SMTP"
   | "SSHSIG"
   | "STATE"
+  | "STORE"
   | "TOO-LARGE";
 
 /** A proof fails: the bytes are well formed and still not to be believed. */
@@ -46,6 +49,8 @@ export type PolicyCode =
   | "ACCOUNT-REMOVED"
   | "ACCOUNT-TAKEN"
   | "ACCOUNT-UNKNOWN"
+  | "ALIAS-LEAK"
+  | "FORGED"
   | "FULL"
   | "KEY-MIX"
   | "KEY-TAG"
@@ -59,9 +64,11 @@ export type PolicyCode =
   | "PACE"
   | "PASSPHRASE"
   | "POSSESSION"
+  | "REFUSED"
   | "SIGNER"
   | "SIGNER-TWICE"
   | "STATUS"
+  | "TOO-MANY"
   | "UNAUTHORIZED"
   | "USAGE";
 
