@@ -2,6 +2,7 @@
 
 import { isMainThread } from "node:worker_threads";
 import { runProgram } from "#cli/command.ts";
+import { accountVerbs } from "./account/verbs.ts";
 import { initVerb } from "./init.ts";
 import { listVerb } from "./list.ts";
 import { showVerb } from "./show.ts";
@@ -22,20 +23,21 @@ if (isMainThread) {
 
 Your mail, sealed on the way in, opened only on this computer.
 
-  init   make a profile and a key
-  sync   fetch new mail into the Maildir
-  list   list the mail in the Maildir
-  show   show one mail
+  account  make, show and change your account
+  init     make this computer a further device of an account
+  sync     fetch new mail into the Maildir
+  list     list the mail in the Maildir
+  show     show one mail
 
 "shoal COMMAND --help" says more. Exit status 75 means: try again, nothing is
 lost.
 
 Example:
-  shoal init --account alice --host fetch.mail.example.org
+  shoal account create alice@example.org
   shoal sync
   shoal list
 `,
-      verbs: { init: initVerb, sync: syncVerb, list: listVerb, show: showVerb },
+      verbs: { account: accountVerbs, init: initVerb, sync: syncVerb, list: listVerb, show: showVerb },
     },
     process.argv.slice(2),
   );

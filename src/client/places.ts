@@ -14,6 +14,8 @@ export interface Places {
   state: string;
   journal: string;
   lock: string;
+  /** What this computer knows of the account: see `account/memory.ts`. */
+  account: string;
 }
 
 export const DEFAULT_PROFILE = "default";
@@ -32,6 +34,7 @@ export function placesOf(name: string, env: NodeJS.ProcessEnv = process.env): Pl
     state,
     journal: join(state, "journal"),
     lock: join(state, "lock"),
+    account: join(state, "account"),
   };
 }
 

@@ -3,6 +3,7 @@
 import { isAbsolute } from "node:path";
 import * as v from "valibot";
 import { FormatError, PolicyError } from "#core/errors.ts";
+import { isDomain } from "#core/mail/address.ts";
 import { readBounded } from "#host/files.ts";
 import type { SshOptions } from "#host/ssh.ts";
 import { type Places, placesOf } from "./places.ts";
@@ -11,13 +12,28 @@ const MAX_BYTES = 65_536;
 
 const absolutePath = v.pipe(v.string(), v.check(isAbsolute, "expected an absolute path"));
 
+const hostName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9._:-]*$/, "expected a host name"));
+const portNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
+const serverFolder = v.pipe(v.string(), v.startsWith("/", "expected an absolute path"));
+
 const profileSchema = v.strictObject({
   /** Login name on the server. */
   account: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._+-]{0,63}$/, "expected a login name")),
-  host: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9._:-]*$/, "expected a host name")),
-  port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+  /** What stands behind the "@" of the account; without it "shoal account" can't be used. */
+  domain: v.optional(v.pipe(v.string(), v.check(isDomain, "expected a domain in lower case"))),
+  host: hostName,
+  port: v.optional(portNumber),
   /** Folder on the server. */
-  folder: v.pipe(v.string(), v.startsWith("/", "expected an absolute path")),
+  folder: serverFolder,
+  /** Where changes of the account are handed in; default `keys.mail.DOMAIN`. */
+  keysHost: v.optional(hostName),
+  keysPort: v.optional(portNumber),
+  /** The account's folder there, default "/". */
+  keysFolder: v.optional(serverFolder),
+  /** Keys that change the account, as `ssh-keygen -f` takes them; where there are several, the first that may. */
+  masters: v.optional(v.array(absolutePath)),
+  /** Where the recovery keys were when they were made; they need not be there now. */
+  recoveries: v.optional(v.array(absolutePath)),
   /** Private key files that log in and open mail. */
   identities: v.pipe(v.array(absolutePath), v.minLength(1, "expected at least one file")),
   /** Without it the user's own known hosts files count. */
@@ -64,16 +80,19 @@ export async function loadProfile(name: string): Promise<{ profile: Profile; pla
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
     throw new PolicyError("USAGE", `there is no profile "${name}"`, {
       cause,
-      hint: "make one with shoal init --account NAME --host HOST",
+      hint: "make one: shoal account create NAME@DOMAIN, on a further computer shoal init NAME@DOMAIN",
     });
   }
   return { profile: parseProfile(bytes.toString("utf8"), places.profile), places };
 }
 
-/** How to log in; the keys are added by the caller. */
-export function sshOptionsOf(profile: Profile): SshOptions {
-  const target: SshOptions = { host: profile.host, user: profile.account };
-  if (profile.port !== undefined) target.port = profile.port;
+/** How to log in, to `keys` or by default to where mail is; the keys are added by the caller. */
+export function sshOptionsOf(profile: Profile, machine: "fetch" | "keys" = "fetch"): SshOptions {
+  const keys = machine === "keys";
+  const host = keys ? (profile.keysHost ?? `keys.mail.${profile.domain ?? ""}`) : profile.host;
+  const target: SshOptions = { host, user: profile.account };
+  const port = keys ? profile.keysPort : profile.port;
+  if (port !== undefined) target.port = port;
   if (profile.knownHosts !== undefined) target.knownHostsFile = profile.knownHosts;
   if (profile.sshOptions !== undefined) target.options = profile.sshOptions;
   return target;

@@ -35,12 +35,19 @@ async function compare(name: string, commands: readonly (readonly string[])[]): 
   for (const line of said.split("\n")) assert.ok(line.length <= 160, `too long for a terminal: ${line}`);
 }
 
-const help = await tryExec(process.execPath, [main, "--help"]);
-const verbs = [...help.stdout.toString("utf8").matchAll(/^ {2}([a-z]+) {2,}/gm)].map((match) => match[1] ?? "");
+/** The commands that a help page lists. */
+async function listed(words: readonly string[]): Promise<string[]> {
+  const { stdout } = await tryExec(process.execPath, [main, ...words, "--help"]);
+  return [...stdout.toString("utf8").matchAll(/^ {2}([a-z][a-z-]*) {2,}/gm)].map((match) => match[1] ?? "");
+}
+
+const verbs = (await listed([])).map((verb) => [verb]);
+for (const verb of await listed(["account"])) verbs.push(["account", verb]);
+const fileOf = (words: readonly string[]): string => `shoal-${words.join("-")}`;
 
 test("the program", () => compare("shoal", [["--help"], ["--version"], []]));
 
-for (const verb of verbs) test(`shoal ${verb}`, () => compare(`shoal-${verb}`, [[verb, "--help"]]));
+for (const words of verbs) test(`shoal ${words.join(" ")}`, () => compare(fileOf(words), [[...words, "--help"]]));
 
 test("mistakes", () =>
   compare("shoal-mistakes", [
@@ -54,14 +61,14 @@ test("mistakes", () =>
   ]));
 
 test("the help of a verb is the same by both ways of asking", async () => {
-  for (const verb of verbs) {
-    const [first, second] = [await transcript([verb, "--help"]), await transcript(["help", verb])];
+  for (const words of verbs) {
+    const [first, second] = [await transcript([...words, "--help"]), await transcript(["help", ...words])];
     assert.equal(first.split("\n").slice(1).join("\n"), second.split("\n").slice(1).join("\n"));
   }
 });
 
 test("there is no golden for a verb that is gone", async () => {
-  const known = new Set(["shoal.txt", "shoal-mistakes.txt", ...verbs.map((verb) => `shoal-${verb}.txt`)]);
-  assert.ok(verbs.length >= 4);
+  const known = new Set(["shoal.txt", "shoal-mistakes.txt", ...verbs.map((words) => `${fileOf(words)}.txt`)]);
+  assert.ok(verbs.length >= 15);
   for (const file of await readdir(goldens)) if (file.startsWith("shoal-")) assert.ok(known.has(file), file);
 });

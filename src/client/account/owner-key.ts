@@ -1,0 +1,67 @@
+/** Master and recovery keys as the owner has them: in files, in an agent, on a token. Only ssh-keygen and ssh use them. */
+
+import { say } from "#cli/terminal.ts";
+import { HostError } from "#core/errors.ts";
+import { parsePublicKey } from "#core/ssh/public-key.ts";
+import { tryExec } from "#host/exec.ts";
+import { makeAskpass } from "../identities.ts";
+import { passphraseFor } from "../passphrase.ts";
+import type { Places } from "../places.ts";
+import { readPublicHalf } from "../public-half.ts";
+
+export interface OwnerKey {
+  /** As `ssh-keygen -f` takes it. */
+  readonly path: string;
+  /** `TYPE BASE64` */
+  readonly line: string;
+  /** What ssh and ssh-keygen get their passphrase from, if they need one. */
+  readonly askpass: { program: string; env: Record<string, string> } | undefined;
+}
+
+/**
+ * Reads what is known of a key without using it. A passphrase is asked for once, here, unless an agent holds the key.
+ * @throws FormatError KEY; HostError FILE; PolicyError PASSPHRASE
+ */
+export async function loadOwnerKey(path: string, places: Places): Promise<OwnerKey> {
+  const { key, isProtected } = await readPublicHalf(path);
+  const { line } = parsePublicKey(key);
+  if (!isProtected || (await isInAgent(line))) return { path, line, askpass: undefined };
+  const passphrase = await passphraseFor(path);
+  return {
+    path,
+    line,
+    askpass: { program: await makeAskpass(places.state), env: { SHOAL_SSH_PASSPHRASE: passphrase } },
+  };
+}
+
+async function isInAgent(line: string): Promise<boolean> {
+  if (process.env["SSH_AUTH_SOCK"] === undefined) return false;
+  const { stdout } = await tryExec("ssh-add", ["-L"], { timeoutSeconds: 5 });
+  return stdout
+    .toString("utf8")
+    .split("\n")
+    .some((each) => each.startsWith(`${line} `) || each === line);
+}
+
+/**
+ * What `ssh-keygen -Y sign` prints for a message.
+ * @throws HostError EXEC with what ssh-keygen said
+ */
+export async function signWith(key: OwnerKey, namespace: string, message: Uint8Array): Promise<string> {
+  const env = { ...process.env };
+  if (key.askpass !== undefined) {
+    Object.assign(env, key.askpass.env, { SSH_ASKPASS: key.askpass.program, SSH_ASKPASS_REQUIRE: "force" });
+  }
+  if (key.line.startsWith("sk-")) say("shoal", `signing with the security key "${key.path}": touch it when it blinks`);
+  const { status, stdout, stderr } = await tryExec("ssh-keygen", ["-Y", "sign", "-f", key.path, "-n", namespace], {
+    input: message,
+    env,
+  });
+  if (status === 0) return stdout.toString("latin1");
+  const said = stderr.replace(/^Signing data on standard input\s*/, "").trim();
+  throw new HostError("EXEC", `ssh-keygen can't sign with "${key.path}"${said === "" ? "" : `: ${said}`}`, {
+    hint: /too open/i.test(said)
+      ? "other users of this computer may read that file: copy it to a folder of your own, chmod 600, and name the copy"
+      : "check the passphrase; a key in an agent must be loaded there, a security key plugged in",
+  });
+}
