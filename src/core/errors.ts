@@ -11,6 +11,7 @@ export type FormatCode =
   | "CHAIN"
   | "CONFIG"
   | "DIRECTORY"
+  | "DNS"
   | "ENVELOPES"
   | "FEED"
   | "KEY"
@@ -21,7 +22,9 @@ export type FormatCode =
   | "SMTP"
   | "SSHSIG"
   | "STATE"
+  | "STS-POLICY"
   | "STORE"
+  | "TAR"
   | "TOO-LARGE";
 
 /** A proof fails: the bytes are well formed and still not to be believed. */

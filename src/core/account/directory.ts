@@ -191,6 +191,14 @@ export class Directory {
     return changed.map(({ name }) => name);
   }
 
+  /**
+   * Whether a next record could make these changes, before it is signed.
+   * @throws PolicyError NAME-TAKEN, ACCOUNT-TAKEN, NAME-UNKNOWN, STATUS, FULL
+   */
+  checkChanges(changes: readonly DirectoryChange[]): void {
+    this.#changedEntries(changes);
+  }
+
   #checkPlace(record: DirectoryRecord, body: Buffer, accepted: number): void {
     const fail = (code: "DOMAIN" | "ACCOUNT" | "VERSION" | "PREV" | "TIME", message: string): never => {
       throw new VerifyError(code, `directory: ${message}`);
