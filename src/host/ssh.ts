@@ -48,8 +48,8 @@ export interface SshProcess {
 const STDERR_KEPT = 8192;
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._%:-]*$/;
 
-/** Arguments for `ssh` that carry `subsystem`; nothing in them ever passes a shell. */
-export function sshArguments(target: SshOptions, subsystem: string): string[] {
+/** Arguments for `ssh` that carry `subsystem`, or with null what the server forces; nothing in them ever passes a shell. */
+export function sshArguments(target: SshOptions, subsystem: string | null): string[] {
   if (!NAME.test(target.host)) throw new FormatError("ADDRESS", `"${target.host}" is not a host name`);
   if (target.user !== undefined && !/^[A-Za-z0-9_][A-Za-z0-9._+-]*$/.test(target.user)) {
     throw new FormatError("ADDRESS", `"${target.user}" is not a login name`);
@@ -82,7 +82,7 @@ export function sshArguments(target: SshOptions, subsystem: string): string[] {
   for (const file of target.identityFiles ?? []) args.push("-i", configPath(file));
   if (target.port !== undefined) args.push("-p", String(target.port));
   if (target.user !== undefined) args.push("-l", target.user);
-  args.push("-s", "--", target.host, subsystem);
+  args.push(...(subsystem === null ? ["--", target.host] : ["-s", "--", target.host, subsystem]));
   return args;
 }
 
@@ -97,8 +97,11 @@ function configPath(path: string): string {
   return path.replaceAll("%", "%%");
 }
 
-/** Starts `ssh` for a subsystem (`sftp`). Whether it connects shows in what comes out of it. */
-export function startSubsystem(target: SshOptions, subsystem: string): SshProcess {
+/**
+ * Starts `ssh` for a subsystem (`sftp`), or with null for the command that the server forces (`ForceCommand`). Whether it
+ * connects shows in what comes out of it.
+ */
+export function startSubsystem(target: SshOptions, subsystem: string | null): SshProcess {
   const env = { ...process.env };
   if (target.askpass !== undefined) {
     Object.assign(env, target.askpass.env, { SSH_ASKPASS: target.askpass.program, SSH_ASKPASS_REQUIRE: "force" });

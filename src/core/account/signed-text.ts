@@ -7,7 +7,7 @@ import { parseSignature, type SshSignature, verifySignature } from "#core/ssh/si
 /** A step of an account names at most 10 keys of its own, and is allowed by at most some more. */
 export const MAX_SIGNATURES = 20;
 /** Of RSA with 16384 bits in armor, with room. */
-const MAX_SIGNATURE_BYTES = 8192;
+export const MAX_SIGNATURE_BYTES = 8192;
 
 const BEGIN = "-----BEGIN SSH SIGNATURE-----\n";
 const END = "-----END SSH SIGNATURE-----\n";
