@@ -1,7 +1,7 @@
 /** `shoalctl`: the operator's program. Each verb reads the definition, makes the plan, and hands it to the target. */
 
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type OptionValues, type Program, runProgram, type Verb } from "#cli/command.ts";
@@ -9,12 +9,14 @@ import { print, say } from "#cli/terminal.ts";
 import { HostError, PolicyError } from "#core/errors.ts";
 import { tryExec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
+import { accountVerbs } from "./accounts/account-verbs.ts";
+import { directoryVerbs } from "./accounts/directory-verbs.ts";
 import { bringUp } from "./bring-up.ts";
 import { cellCommand } from "./cell/cell.ts";
 import { cellsDown, destroyCells, machineStatus } from "./cell/cells.ts";
 import type { NetworkPlan } from "./cell/network-plan.ts";
 import { networkFolder } from "./cell/places.ts";
-import { type Fleet, parseFleet } from "./definition/definition.ts";
+import { fleetOption, noMore, readFleet } from "./fleet-option.ts";
 import { ensureFleetKeys } from "./keys.ts";
 import type { MachineSpec } from "./machine.ts";
 import { fleetPlan, siteMachines } from "./plan.ts";
@@ -37,22 +39,14 @@ Commands:
   exec MACHINE -- CMD   run a command as root of a machine (a role names its first machine)
   logs MACHINE [NAME]   last log lines of a machine's services
   known-hosts           lines of known_hosts for users' clients
+  directory create      begin the directory of accounts, signed by the operator
+  account COMMAND       add, list, suspend, resume, remove, set, submit, verify
 
-\`shoalctl help COMMAND\` tells more. Everything but check, render and known-hosts needs root.
+\`shoalctl help COMMAND\` tells more. Everything but check, render, known-hosts and directory needs root.
 
 Example:
   shoalctl check && shoalctl up && shoalctl status
 `;
-
-const fleetOption = { fleet: { type: "string" } } as const;
-
-async function readFleet(options: OptionValues): Promise<Fleet> {
-  const path = typeof options["fleet"] === "string" ? options["fleet"] : "fleet.yaml";
-  if (!(await exists(path))) {
-    throw new PolicyError("USAGE", `there is no "${path}"`, { hint: "name the fleet definition with --fleet FILE" });
-  }
-  return parseFleet(await readFile(path, "utf8"), path);
-}
 
 async function readPlan(options: OptionValues): Promise<NetworkPlan> {
   const fleet = await readFleet(options);
@@ -69,10 +63,6 @@ function machineNamed(plan: NetworkPlan, name: string | undefined): MachineSpec 
     });
   }
   return machine;
-}
-
-function noMore(operands: readonly string[]): void {
-  if (operands.length > 0) throw new PolicyError("USAGE", `unexpected argument "${operands[0]}"`);
 }
 
 const check: Verb = {
@@ -276,7 +266,19 @@ const shoalctl: Program = {
   name: program,
   version,
   help,
-  verbs: { check, render, diff, up, down, status, exec, logs, "known-hosts": knownHosts },
+  verbs: {
+    check,
+    render,
+    diff,
+    up,
+    down,
+    status,
+    exec,
+    logs,
+    "known-hosts": knownHosts,
+    directory: directoryVerbs,
+    account: accountVerbs,
+  },
 };
 
 await runProgram(shoalctl, process.argv.slice(2));

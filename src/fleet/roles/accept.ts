@@ -10,7 +10,8 @@ import { json, mayRead, mayWrite, node, program } from "./node-program.ts";
 import { machinesOf, type RoleView } from "./role.ts";
 import { authorizedKeys, type SshdAccount } from "./sshd.ts";
 
-const config = "/etc/shoal/accept.json";
+/** What the service and the operator's commands on the machine read. */
+export const acceptConfig = "/etc/shoal/accept.json";
 const store = "/var/lib/shoal/accounts";
 const runFolder = "/run/accept";
 /** Only the user `ledger` gets to the socket; the folder above it is for everybody. */
@@ -55,7 +56,7 @@ export function acceptParts(view: RoleView, { serves, owner, ledgerUid, folders 
       { path: store, mode: 0o700, owner, group: owner, keep: true },
     ],
     files: [
-      json(config, value),
+      json(acceptConfig, value),
       program("shoal-accept"),
       authorizedKeys("ledger", callers(view, machinesOf(view, "ledger"))),
     ],
@@ -68,7 +69,7 @@ export function acceptParts(view: RoleView, { serves, owner, ledgerUid, folders 
       ],
       command: node(
         "shoal-accept",
-        ["serve", config],
+        ["serve", acceptConfig],
         [...mayWrite(store, runFolder, ...folders), ...readsAccounts, "--allow-net"],
       ),
     },

@@ -1,0 +1,34 @@
+/** The operator at work on the accounts of a running fleet. */
+
+import type { OptionValues } from "#cli/command.ts";
+import { say } from "#cli/terminal.ts";
+import type { Fleet } from "#fleet/definition/definition.ts";
+import { fleetFileOf, readFleet } from "#fleet/fleet-option.ts";
+import { siteMachines } from "#fleet/plan.ts";
+import type { Operator } from "./change.ts";
+import { LedgerMachine } from "./ledger-machine.ts";
+import { OperatorCopy } from "./operator-copy.ts";
+
+export function unixTime(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+export async function operatorOf(fleet: Fleet, fleetFile: string, keyFiles: readonly string[]): Promise<Operator> {
+  const ledger = siteMachines(fleet, fleet.live).find(({ role }) => role === "ledger");
+  if (ledger === undefined) throw new TypeError("a site has no ledger");
+  return {
+    copy: await OperatorCopy.read(fleetFile, fleet.domain, fleet.directory),
+    ledger: new LedgerMachine(fleet.name, ledger.name),
+    keyFiles,
+    now: unixTime,
+    say: (text) => say("shoalctl", text),
+  };
+}
+
+/** The fleet and the operator that options of a verb name: `--fleet FILE`, `--key FILE`. */
+export async function operatorIn(options: OptionValues): Promise<{ fleet: Fleet; operator: Operator }> {
+  const fleet = await readFleet(options);
+  const key = options["key"];
+  const keyFiles = typeof key === "string" ? [key] : [];
+  return { fleet, operator: await operatorOf(fleet, fleetFileOf(options), keyFiles) };
+}
