@@ -24,6 +24,7 @@ export type FormatCode =
   | "STATE"
   | "STS-POLICY"
   | "STORE"
+  | "SUBMISSION"
   | "TAR"
   | "TOO-LARGE";
 
