@@ -36,7 +36,7 @@ async function readKeyFile(file: string): Promise<string> {
  * @throws HostError EXEC
  */
 export async function signWith(file: string, namespace: string, body: Uint8Array): Promise<string> {
-  const child = spawn("ssh-keygen", ["-Y", "sign", "-f", file, "-n", namespace], {
+  const child = spawn("ssh-keygen", ["-q", "-Y", "sign", "-f", file, "-n", namespace], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const chunks: Buffer[] = [];
