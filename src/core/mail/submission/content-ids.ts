@@ -1,0 +1,93 @@
+/** Gives the parts of a message neutral Content-IDs (RFC 2392), and the text that shows them the same ones. */
+
+import { decodeTransfer } from "#core/mail/transfer-encoding.ts";
+import { MAX_LINE_BYTES } from "./lines.ts";
+import { printNeutralId } from "./message-ids.ts";
+import type { Encoding, LeafPart, Part } from "./structure.ts";
+import { encodeBase64Lines, encodeQuotedPrintable } from "./transfer-encode.ts";
+
+export class ContentIds {
+  /** Without angle brackets. */
+  readonly #neutral = new Map<string, string>();
+  readonly #reference: RegExp | undefined;
+  /** Identifiers that had to stay, because what is not to be touched may show them. */
+  readonly left: readonly string[];
+
+  constructor(root: Part, domain: string, random: (bytes: number) => Uint8Array) {
+    const untouched: Buffer[] = [];
+    const ids = new Set<string>();
+    collect(root, ids, untouched);
+    const shown = ids.size === 0 ? new Set<string>() : referencesIn(untouched);
+    const left: string[] = [];
+    for (const id of ids) {
+      if (shown.has(id)) left.push(id);
+      else this.#neutral.set(id, printNeutralId(Buffer.from(random(16)).toString("hex"), domain).slice(1, -1));
+    }
+    this.left = left;
+    if (this.#neutral.size > 0) this.#reference = referencePattern([...this.#neutral.keys()]);
+  }
+
+  /** @param id with its angle brackets, as is the result */
+  print(id: string): string {
+    const neutral = this.#neutral.get(id.slice(1, -1));
+    return neutral === undefined ? id : `<${neutral}>`;
+  }
+
+  /** The body of a part with `cid:` addresses in their new form. Bytes change only around them, or with the encoding. */
+  rewrite(part: LeafPart): { body: Buffer; encoding: Encoding } {
+    const unchanged = { body: part.body, encoding: part.encoding };
+    if (this.#reference === undefined || !isText(part.type.value)) return unchanged;
+    const before = decodeTransfer(part.body, part.encoding).toString("latin1");
+    const after = before.replace(this.#reference, (_, scheme: string, written: string) => {
+      const id = this.#neutral.has(written) ? written : decodePercent(written);
+      return `${scheme}${this.#neutral.get(id) ?? written}`;
+    });
+    if (after === before) return unchanged;
+    const bytes = Buffer.from(after, "latin1");
+    if (part.encoding === "base64") return { body: encodeBase64Lines(bytes), encoding: "base64" };
+    if (part.encoding === "quoted-printable" || hasLongLine(after)) {
+      return { body: encodeQuotedPrintable(bytes), encoding: "quoted-printable" };
+    }
+    return { body: bytes, encoding: part.encoding };
+  }
+}
+
+function collect(part: Part, ids: Set<string>, untouched: Buffer[]): void {
+  if (part.kind === "signed") {
+    untouched.push(part.bytes);
+    return;
+  }
+  if (part.contentId !== undefined) ids.add(part.contentId.slice(1, -1));
+  if (part.kind === "multipart") for (const child of part.parts) collect(child, ids, untouched);
+  else if (part.type.value.startsWith("message/")) untouched.push(part.body);
+}
+
+/** Identifiers that these bytes may show. */
+function referencesIn(untouched: readonly Buffer[]): Set<string> {
+  const ids = new Set<string>();
+  for (const bytes of untouched) {
+    for (const [, written = ""] of bytes.toString("latin1").matchAll(/cid:([!#-&*-;=?-Z^-~]{1,300})/gi)) {
+      for (const id of [written, decodePercent(written)]) ids.add(id).add(id.replace(/[.,;:!]+$/, ""));
+    }
+  }
+  return ids;
+}
+
+function isText(type: string): boolean {
+  return type.startsWith("text/") || /[/+]xml$/.test(type);
+}
+
+function referencePattern(ids: readonly string[]): RegExp {
+  const forms = ids.flatMap((id) => [id, encodeURIComponent(id), id.replaceAll("@", "%40")]);
+  const longestFirst = [...new Set(forms)].sort((a, b) => b.length - a.length);
+  const escaped = longestFirst.map((form) => form.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
+  return new RegExp(`(cid:)(${escaped.join("|")})(?![A-Za-z0-9@_%-])`, "gi");
+}
+
+function decodePercent(text: string): string {
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+function hasLongLine(text: string): boolean {
+  return text.split("\r\n").some((line) => line.length > MAX_LINE_BYTES);
+}

@@ -1,0 +1,110 @@
+/** Who may be named as the sender: addresses of the account, and only one face of it in a message. */
+
+import { FormatError, PolicyError } from "#core/errors.ts";
+import { type Address, accountOf } from "#core/mail/address.ts";
+import { decodeEncodedWords } from "#core/mail/encoded-words.ts";
+import type { ListedMailbox } from "./address-list.ts";
+import { printAddress } from "./envelope-address.ts";
+import { lineNumber, quoted } from "./mistake.ts";
+import type { StrictField } from "./strict-header.ts";
+
+/** Whose mail is sent. */
+export interface Account {
+  /** As sshd attests it. */
+  readonly name: string;
+  /** In lower case. */
+  readonly domain: string;
+  /** Other names whose mail this account may send; a Set fits. Asked in lower case, without sub-address. */
+  readonly aliases: { has(name: string): boolean };
+}
+
+const ADDRESS_IN_TEXT = /[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+[A-Za-z0-9]/g;
+
+/** The one name of an account that a message comes from: `alice`, or an alias. Sub-addresses are of the same face. */
+export class Identity {
+  readonly #account: Account;
+  /** In lower case, without sub-address. */
+  readonly name: string;
+  readonly domain: string;
+
+  /** @throws PolicyError FORGED if the address is not the account's */
+  constructor(account: Account, address: Address, where: string) {
+    const name = ownName(account, printAddress(address));
+    if (name === null) throw forged(account, where, address);
+    this.#account = account;
+    this.name = name;
+    this.domain = account.domain;
+  }
+
+  /** Whether it shows no alias but the account itself. */
+  get isAccount(): boolean {
+    return this.name === this.#account.name;
+  }
+
+  /** @throws PolicyError FORGED for addresses of others, ALIAS-LEAK for another one of the account */
+  check(address: Address, where: string): void {
+    const name = ownName(this.#account, printAddress(address));
+    if (name === null) throw forged(this.#account, where, address);
+    if (name !== this.name) throw this.#leak(where, printAddress(address));
+  }
+
+  /**
+   * Judges what people are shown beside an address of the sender.
+   * @throws PolicyError FORGED if it shows another address, ALIAS-LEAK for another one of the account
+   */
+  checkShown({ shown }: ListedMailbox, field: StrictField): void {
+    const where = placeOf(field);
+    for (const text of shown) {
+      for (const [found] of decodeEncodedWords(text).matchAll(ADDRESS_IN_TEXT)) {
+        const name = ownName(this.#account, found);
+        if (name !== null && name !== this.name) throw this.#leak(where, found);
+        if (name === null && found.includes(".", found.indexOf("@"))) {
+          const message = `${where}: the name shows ${quoted(found)}, an address that is not yours`;
+          throw new PolicyError("FORGED", message);
+        }
+      }
+    }
+  }
+
+  /** @throws PolicyError ALIAS-LEAK if any text names another address of the account */
+  checkText(text: string, where: string): void {
+    for (const [found] of decodeEncodedWords(text).matchAll(ADDRESS_IN_TEXT)) {
+      const name = ownName(this.#account, found);
+      if (name !== null && name !== this.name) throw this.#leak(where, found);
+    }
+  }
+
+  #leak(where: string, address: string): PolicyError {
+    return new PolicyError(
+      "ALIAS-LEAK",
+      `${where}: ${quoted(address)} is another address of yours: the message comes from ${this.name}@${this.domain}`,
+      { hint: "use one address in From, Sender, Reply-To and -f, so that nobody learns of the other" },
+    );
+  }
+}
+
+/** `line 3: Reply-To`, for messages. */
+export function placeOf({ name, place }: StrictField): string {
+  return `line ${lineNumber(place)}: ${name}`;
+}
+
+/**
+ * Refuses encoded words that hide what would start a line where programs decode too early.
+ * @throws FormatError SUBMISSION
+ */
+export function checkEncodedWords(field: StrictField): void {
+  if (!field.value.includes("=?")) return;
+  if (!/[\r\n\0]/.test(decodeEncodedWords(field.value))) return;
+  throw new FormatError("SUBMISSION", `${placeOf(field)}: an encoded word hides a line end or NUL: expected text`);
+}
+
+function ownName(account: Account, address: string): string | null {
+  const name = accountOf(address, account.domain);
+  return name !== null && (name === account.name || account.aliases.has(name)) ? name : null;
+}
+
+function forged({ name, domain }: Account, where: string, address: Address): PolicyError {
+  return new PolicyError("FORGED", `${where}: ${quoted(printAddress(address))} is not an address of yours`, {
+    hint: `expected ${name}@${domain}, a sub-address such as ${name}+shop@${domain}, or an alias of yours`,
+  });
+}

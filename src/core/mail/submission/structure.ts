@@ -1,0 +1,264 @@
+/** Takes a message that was handed in apart (RFC 2046), strictly, and leaves alone what is signed. */
+
+import { FormatError } from "#core/errors.ts";
+import { lineAt } from "#core/mail/message-fields.ts";
+import { FieldScanner } from "./field-scanner.ts";
+import { checkEncodedWords } from "./identity.ts";
+import { firstEightBit } from "./lines.ts";
+import { type MediaValue, parseDisposition, parseMediaType, parseToken } from "./media-value.ts";
+import { mistake } from "./mistake.ts";
+import { readStrictHeader, type StrictField } from "./strict-header.ts";
+import type { Warnings } from "./warnings.ts";
+
+export type Encoding = "7bit" | "8bit" | "base64" | "binary" | "quoted-printable";
+
+interface EntityHead {
+  readonly type: MediaValue;
+  /** Whether the message says so; what says nothing is text. */
+  readonly typeIsGiven: boolean;
+  readonly encoding: Encoding;
+  readonly disposition: MediaValue | undefined;
+  /** With its angle brackets. */
+  readonly contentId: string | undefined;
+  readonly location: string | undefined;
+  readonly description: string | undefined;
+}
+
+export interface LeafPart extends EntityHead {
+  readonly kind: "leaf";
+  readonly body: Buffer;
+}
+
+export interface MultipartPart extends EntityHead {
+  readonly kind: "multipart";
+  readonly parts: readonly Part[];
+  /** Of all that is inside. */
+  readonly isEightBit: boolean;
+}
+
+/** The part of a `multipart/signed` that is signed, with its header: every byte stays. */
+export interface SignedPart {
+  readonly kind: "signed";
+  readonly bytes: Buffer;
+}
+
+export type Part = LeafPart | MultipartPart | SignedPart;
+
+export const MAX_PARTS = 1000;
+export const MAX_DEPTH = 20;
+
+const ENCODINGS = ["7bit", "8bit", "binary", "quoted-printable", "base64"] as const;
+const BOUNDARY = /^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/;
+const CONTENT_ID = /<[!-;=?-~]{1,200}>/y;
+const CR = 0x0d;
+const LF = 0x0a;
+
+interface Context {
+  readonly message: Buffer;
+  readonly warnings: Warnings;
+  readonly hasEightBit: boolean;
+  parts: number;
+}
+
+/**
+ * Expects CRLF line ends.
+ * @param fields those of the message's header; only `Content-*` are looked at
+ * @throws FormatError SUBMISSION with the number of the line
+ */
+export function readStructure(
+  message: Buffer,
+  { fields, bodyStart }: { fields: readonly StrictField[]; bodyStart: number },
+  warnings: Warnings,
+): LeafPart | MultipartPart {
+  const hasEightBit = firstEightBit(message, bodyStart, message.length) >= 0;
+  const context: Context = { message, warnings, hasEightBit, parts: 0 };
+  const content = fields.filter(({ key }) => key.startsWith("content-"));
+  return readPart(context, content, { start: bodyStart, end: message.length }, []);
+}
+
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+function readPart(
+  context: Context,
+  fields: readonly StrictField[],
+  { start, end }: Range,
+  open: readonly string[],
+  defaultType = "text/plain",
+): LeafPart | MultipartPart {
+  const { message } = context;
+  context.parts += 1;
+  if (context.parts > MAX_PARTS) throw mistake({ message, offset: start }, `expected at most ${MAX_PARTS} parts`);
+  const head = readHead(context, fields, defaultType);
+  if (!head.type.value.startsWith("multipart/")) {
+    const eightBit = context.hasEightBit ? firstEightBit(message, start, end) : -1;
+    if (eightBit >= 0) checkEightBit(head, { message, offset: eightBit });
+    // A message inside is what somebody else wrote: it is labelled as it is.
+    const encoding = eightBit >= 0 && head.encoding === "7bit" ? "8bit" : head.encoding;
+    return { kind: "leaf", ...head, encoding, body: message.subarray(start, end) };
+  }
+  const place = fields.find(({ key }) => key === "content-type")?.place ?? { message, offset: start };
+  if (head.encoding === "base64" || head.encoding === "quoted-printable") {
+    throw mistake(place, `${head.type.value} in ${head.encoding}: expected 7bit or 8bit`);
+  }
+  const boundary = head.type.parameters.get("boundary") ?? "";
+  if (!BOUNDARY.test(boundary)) throw mistake(place, "Content-Type: expected a boundary of 1 to 70 characters");
+  if (open.includes(boundary))
+    throw mistake(place, "Content-Type: expected another boundary than that of the multipart around");
+  if (open.length >= MAX_DEPTH) throw mistake(place, `expected at most ${MAX_DEPTH} multiparts inside each other`);
+  const ranges = divide(context, { start, end }, boundary);
+  const isSigned = head.type.value === "multipart/signed";
+  if (isSigned && ranges.length !== 2) throw mistake(place, `multipart/signed with ${ranges.length} parts: expected 2`);
+  const inDigest = head.type.value === "multipart/digest" ? "message/rfc822" : undefined;
+  const parts = ranges.map((range, index): Part => {
+    if (isSigned && index === 0) return { kind: "signed", bytes: message.subarray(range.start, range.end) };
+    const header = readStrictHeader(message, range.start, range.end);
+    return readPart(context, header.fields, { start: header.bodyStart, end: range.end }, [...open, boundary], inDigest);
+  });
+  const isEightBit = context.hasEightBit && firstEightBit(message, start, end) >= 0;
+  return { kind: "multipart", ...head, parts, isEightBit };
+}
+
+function checkEightBit(head: EntityHead, place: { message: Buffer; offset: number }): void {
+  if (head.encoding === "8bit" || head.encoding === "binary" || head.type.value.startsWith("message/")) return;
+  if (head.encoding !== "7bit") throw mistake(place, `a byte above 127 in ${head.encoding}: expected ASCII`);
+  const hint =
+    "say what it is: MIME-Version: 1.0, Content-Type: text/plain; charset=utf-8, Content-Transfer-Encoding: 8bit";
+  throw mistake(place, "a byte above 127, and nothing says that the body is 8-bit: expected ASCII", hint);
+}
+
+/** Where the parts are. The line end in front of a boundary belongs to the boundary. */
+function divide({ message, warnings }: Context, { start, end }: Range, boundary: string): Range[] {
+  const mark = Buffer.from(`--${boundary}`, "latin1");
+  const view = message.subarray(0, end);
+  const ranges: Range[] = [];
+  let partStart = -1;
+  let closedAt = -1;
+  for (let at = view.indexOf(mark, start); at >= 0; at = view.indexOf(mark, at + 1)) {
+    if (at > start && view[at - 1] !== LF) continue;
+    const line = lineAt(view, at);
+    const rest = view.toString("latin1", at + mark.length, line.end).replace(/[ \t]+$/, "");
+    if (rest !== "" && rest !== "--") continue;
+    if (closedAt >= 0) throw mistake({ message, offset: at }, "a boundary behind the closing one: expected the end");
+    if (partStart >= 0) ranges.push({ start: partStart, end: Math.max(partStart, lineEndBefore(view, at)) });
+    else if (rest === "--") throw mistake({ message, offset: at }, "the closing boundary first: expected a part");
+    else if (/[!-~]/.test(view.toString("latin1", start, at)))
+      warnings.add("dropped", "text in front of the first part");
+    if (ranges.length > MAX_PARTS) throw mistake({ message, offset: at }, `expected at most ${MAX_PARTS} parts`);
+    partStart = line.next;
+    if (rest === "--") closedAt = line.next;
+  }
+  if (partStart < 0)
+    throw mistake(
+      { message, offset: start },
+      "expected a part: the boundary that Content-Type names does not stand there",
+    );
+  if (closedAt < 0)
+    throw mistake({ message, offset: end }, "the closing boundary is missing: the message may have been cut");
+  if (/[^ \t\r\n]/.test(view.toString("latin1", closedAt))) warnings.add("dropped", "text behind the last part");
+  return ranges;
+}
+
+function lineEndBefore(bytes: Buffer, start: number): number {
+  if (bytes[start - 1] !== LF) return start;
+  return bytes[start - 2] === CR ? start - 2 : start - 1;
+}
+
+function readHead({ warnings }: Context, fields: readonly StrictField[], defaultType: string): EntityHead {
+  const byKey = new Map<string, StrictField>();
+  for (const field of fields) {
+    if (!KEPT.has(field.key)) {
+      warnings.add("dropped", field.name);
+    } else {
+      if (byKey.has(field.key)) throw mistake(field.place, `a second ${field.name}: expected one`);
+      byKey.set(field.key, field);
+    }
+  }
+  const typeField = byKey.get("content-type");
+  const encodingField = byKey.get("content-transfer-encoding");
+  const dispositionField = byKey.get("content-disposition");
+  const idField = byKey.get("content-id");
+  const description = byKey.get("content-description");
+  const location = byKey.get("content-location");
+  if (description !== undefined) checkEncodedWords(description);
+  // Names of files are for the reader; paths and addresses tell of the sender's machine.
+  const keepsLocation = location !== undefined && /^[!-.0-9;-[\]-~]+$/.test(location.value);
+  if (location !== undefined && !keepsLocation) warnings.add("dropped", location.name);
+  return {
+    type: typeField === undefined ? { value: defaultType, parameters: new Map() } : mediaTypeOf(typeField, warnings),
+    typeIsGiven: typeField !== undefined,
+    encoding: encodingField === undefined ? "7bit" : encodingOf(encodingField),
+    disposition: dispositionField === undefined ? undefined : dispositionOf(dispositionField, warnings),
+    contentId: idField === undefined ? undefined : contentIdOf(idField),
+    location: keepsLocation ? location.value : undefined,
+    description: description?.value,
+  };
+}
+
+const KEPT: ReadonlySet<string> = new Set([
+  "content-type",
+  "content-transfer-encoding",
+  "content-disposition",
+  "content-id",
+  "content-description",
+  "content-location",
+]);
+/** Parameters that say how to read a part; everything else says what wrote it. */
+const TYPE_PARAMETERS: ReadonlySet<string> = new Set([
+  "boundary",
+  "charset",
+  "component",
+  "delsp",
+  "format",
+  "id",
+  "method",
+  "micalg",
+  "name",
+  "number",
+  "protocol",
+  "report-type",
+  "smime-type",
+  "start",
+  "total",
+  "type",
+  "version",
+]);
+const DISPOSITION_PARAMETERS: ReadonlySet<string> = new Set(["filename"]);
+
+function encodingOf(field: StrictField): Encoding {
+  const token = parseToken(field, ENCODINGS);
+  const encoding = ENCODINGS.find((name) => name === token);
+  if (encoding === undefined) throw new FormatError("SUBMISSION", `${field.name}: unknown encoding`);
+  return encoding;
+}
+
+function mediaTypeOf(field: StrictField, warnings: Warnings): MediaValue {
+  return keep(parseMediaType(field), TYPE_PARAMETERS, field, warnings);
+}
+
+function dispositionOf(field: StrictField, warnings: Warnings): MediaValue {
+  return keep(parseDisposition(field), DISPOSITION_PARAMETERS, field, warnings);
+}
+
+function keep(media: MediaValue, allowed: ReadonlySet<string>, field: StrictField, warnings: Warnings): MediaValue {
+  const parameters = new Map<string, string>();
+  for (const [name, text] of media.parameters) {
+    // RFC 2231: name*, name*0, name*0*.
+    const base = name.split("*", 1)[0] ?? "";
+    if (allowed.has(base)) parameters.set(name, base === "charset" ? text.toLowerCase() : text);
+    else warnings.add("dropped", `${field.name}: ${name}`);
+  }
+  return { value: media.value, parameters };
+}
+
+function contentIdOf(field: StrictField): string {
+  const scanner: FieldScanner = new FieldScanner(field);
+  scanner.skip();
+  const id = scanner.take(CONTENT_ID);
+  if (id === undefined) scanner.fail('an identifier such as "<local@domain>"');
+  scanner.skip();
+  if (!scanner.atEnd) scanner.fail("nothing behind the identifier");
+  return id;
+}
