@@ -3,7 +3,7 @@
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import { isDomain } from "#core/mail/address.ts";
 import { parsePublicKey } from "#core/ssh/public-key.ts";
-import { LineReader } from "./lines.ts";
+import { joinLines, LineReader } from "./lines.ts";
 import { accountNameMistake } from "./names.ts";
 import { chainId, hashOfBody, isChainId, type SignedText, verifiedSigners } from "./signed-text.ts";
 import { MAX_AHEAD_SECONDS } from "./step.ts";
@@ -118,7 +118,7 @@ export function printDirectoryRecord(record: DirectoryRecord): Buffer {
     if (change.kind === "set") return `set ${change.name} ${change.quotaBytes} ${change.fetch}`;
     return `${change.kind} ${change.name}`;
   });
-  const body = Buffer.from(
+  const body = joinLines(
     [
       VERSION_LINE,
       `domain ${record.domain}`,
@@ -127,9 +127,9 @@ export function printDirectoryRecord(record: DirectoryRecord): Buffer {
       `time ${record.time}`,
       ...record.operators.map((key) => `operator ${key}`).sort(),
       ...changes.sort(),
-      "",
-    ].join("\n"),
-    "latin1",
+    ],
+    "DIRECTORY",
+    "directory",
   );
   parseDirectoryRecord(body);
   return body;

@@ -6,6 +6,19 @@ import { type FormatCode, FormatError } from "#core/errors.ts";
 const NUMBER = /^(0|[1-9][0-9]{0,14})$/;
 const HASH = /^[A-Za-z0-9+/]{43}=$/;
 
+const PRINTABLE = /^[\x20-\x7e]*$/;
+
+/**
+ * The bytes of lines, each with its LF. A value with a line end in it would be lines of its own, and characters outside
+ * Latin-1 would become others.
+ * @throws FormatError with `code` for lines that are not printable ASCII
+ */
+export function joinLines(lines: readonly string[], code: FormatCode, what: string): Buffer {
+  const odd = lines.findIndex((line) => !PRINTABLE.test(line));
+  if (odd >= 0) throw new FormatError(code, `${what}: line ${odd + 1}: expected printable ASCII`);
+  return Buffer.from(lines.map((line) => `${line}\n`).join(""), "latin1");
+}
+
 /** Reads lines in their order; whatever does not fit is a FormatError with the code given here and the line's number. */
 export class LineReader {
   readonly #lines: readonly string[];
@@ -27,7 +40,7 @@ export class LineReader {
     this.#lines = text.split("\n");
     if (this.#lines.at(-1) !== "") throw new FormatError(code, `${what}: expected a line end behind the last line`);
     this.#lines = this.#lines.slice(0, -1);
-    const odd = this.#lines.findIndex((line) => !/^[\x20-\x7e]*$/.test(line));
+    const odd = this.#lines.findIndex((line) => !PRINTABLE.test(line));
     if (odd >= 0) throw new FormatError(code, `${what}: line ${odd + 1}: expected printable ASCII and LF`);
   }
 

@@ -6,7 +6,7 @@ import { sshTag } from "#core/age/ssh-stanza.ts";
 import { FormatError, PolicyError } from "#core/errors.ts";
 import { isDomain } from "#core/mail/address.ts";
 import { parsePublicKey } from "#core/ssh/public-key.ts";
-import { LineReader } from "./lines.ts";
+import { joinLines, LineReader } from "./lines.ts";
 import { isChainId } from "./signed-text.ts";
 
 export const MAX_STATE_BYTES = 65_536;
@@ -126,7 +126,7 @@ function sealKey(key: string): { text: string; tag: string | null; postQuantum: 
  */
 export function printState(state: AccountState): Buffer {
   const lines = (word: string, values: readonly string[]): string[] => values.map((value) => `${word} ${value}`).sort();
-  const body = Buffer.from(
+  const body = joinLines(
     [
       VERSION_LINE,
       `domain ${state.domain}`,
@@ -142,9 +142,9 @@ export function printState(state: AccountState): Buffer {
           ({ auth, seal, key }) => `${[auth && "auth", seal && "seal"].filter(Boolean).join(",")} ${key}`,
         ),
       ),
-      "",
-    ].join("\n"),
-    "latin1",
+    ],
+    "STATE",
+    "account state",
   );
   parseState(body);
   return body;

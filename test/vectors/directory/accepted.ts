@@ -16,6 +16,10 @@ export function acceptedRecords(): Map<string, Records> {
   }
   const five = [1, 2, 3, 4, 5].map((n) => named(`operator ${n}`));
   all.set("first-record-empty", empty());
+  all.set(
+    "three-accounts-added",
+    empty().add({ at: 60, changes: ["alice", "bob", "carol"].map((name) => addition(name)) }),
+  );
   all.set("first-record-with-accounts", new Records().add({ changes: [addition("alice"), addition("bob")] }));
   all.set("five-operators", new Records().add({ operators: five, by: five }));
   all.set(
