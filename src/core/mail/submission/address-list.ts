@@ -27,7 +27,7 @@ export function parseAddressList(field: StrictField, { groups }: { groups: boole
   const scanner: FieldScanner = new FieldScanner(field);
   const mailboxes: ListedMailbox[] = [];
   scanner.skip();
-  if (scanner.atEnd) scanner.fail("an address", "remove the field");
+  if (scanner.atEnd) scanner.fail("an address");
   for (let inGroup = false, more = true; more; ) {
     const entry = readEntry(scanner, field, groups && !inGroup);
     if (entry === "group") {
@@ -111,5 +111,6 @@ function readDomain(scanner: FieldScanner, { name, place }: StrictField, local: 
 
 function isAtom(word: string): boolean {
   ATOM.lastIndex = 0;
-  return ATOM.exec(word)?.[0] === word;
+  // Dots don't belong into encoded words of names; programs write them, and nobody can take them for something else.
+  return ATOM.exec(word)?.[0] === word || /^=\?[^?]+\?[BbQq]\?[^?]+\?=$/.test(word);
 }

@@ -14,9 +14,9 @@ const MAX_ADDRESS_CHARACTERS = 254;
  */
 export function parseEnvelopeAddress(text: string): Address {
   const reason = whyNot(text);
-  if (reason !== null) throw new FormatError("RECIPIENT", `${quoted(text)} is refused: ${reason}`);
+  if (reason !== null) throw new FormatError("RECIPIENT", `the address ${quoted(text)}: ${reason}`);
   const address = parseAddress(text);
-  if (address === null) throw new FormatError("RECIPIENT", `${quoted(text)} is refused: expected local@domain`);
+  if (address === null) throw new FormatError("RECIPIENT", `the address ${quoted(text)}: expected local@domain`);
   return address;
 }
 

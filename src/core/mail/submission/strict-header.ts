@@ -77,12 +77,12 @@ function checkCharacters(text: string, place: Place): void {
 }
 
 function fieldColon(text: string, place: Place): number {
-  if (/^>?From /.test(text)) {
-    throw mistake(place, `found ${quoted(text)}, a line of mbox files: expected a field`, "remove this line");
-  }
   const colon = text.indexOf(":");
   const name = text.slice(0, Math.max(0, colon));
   if (/^[!-9;-~]+[ \t]+$/.test(name)) throw mistake(place, "a blank before the colon: expected none");
+  if (/^>?From /.test(text)) {
+    throw mistake(place, `found ${quoted(text)}, a line of mbox files: expected a field`, "remove this line");
+  }
   if (!/^[!-9;-~]+$/.test(name)) {
     const expected = 'expected a field ("Name: text"), or an empty line before the body';
     throw mistake(place, `found ${quoted(text)}: ${expected}`);

@@ -1,0 +1,1 @@
+bob@example.net

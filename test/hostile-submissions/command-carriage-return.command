@@ -1,0 +1,1 @@
+send bob@example.netRCPT TO:<eve@example.com>

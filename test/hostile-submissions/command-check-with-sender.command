@@ -1,0 +1,1 @@
+check -f alice@example.org bob@example.net

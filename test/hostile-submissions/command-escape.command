@@ -1,0 +1,1 @@
+send [2Jbob@example.net

@@ -1,0 +1,1 @@
+send -falice@example.org bob@example.net

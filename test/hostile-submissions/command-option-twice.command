@@ -1,0 +1,1 @@
+send -f alice@example.org -f alice@example.org

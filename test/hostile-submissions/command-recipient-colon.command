@@ -1,0 +1,1 @@
+send rcpt:bob@example.net

@@ -1,0 +1,1 @@
+send bob"x@example.net

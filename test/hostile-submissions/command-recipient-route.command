@@ -1,0 +1,1 @@
+send @relay.example:bob@example.net

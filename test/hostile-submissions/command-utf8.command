@@ -1,0 +1,1 @@
+send bögen@example.net

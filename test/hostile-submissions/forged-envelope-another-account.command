@@ -1,0 +1,1 @@
+send -f carol@example.org
