@@ -27,6 +27,7 @@ export class AccountStore {
   readonly #remove: StatementSync;
   readonly #versions: StatementSync;
   readonly #all: StatementSync;
+  readonly #accounts: StatementSync;
 
   private constructor(path: string, database: DatabaseSync) {
     this.#path = path;
@@ -36,6 +37,7 @@ export class AccountStore {
     this.#versions = database.prepare(
       "SELECT account, version, accepted, signed FROM records WHERE account = ? AND version >= ? ORDER BY version LIMIT ?",
     );
+    this.#accounts = database.prepare("SELECT DISTINCT account FROM records WHERE account <> '' ORDER BY account");
     this.#all = database.prepare("SELECT account, version, accepted, signed FROM records ORDER BY account, version");
   }
 
@@ -84,6 +86,11 @@ export class AccountStore {
   /** Records of the directory (null) or versions of an account from `first` on, in order; at most `limit`. */
   versions(account: string | null, first = 1, limit = -1): StoredRecord[] {
     return this.#guarded(() => this.#versions.all(account ?? DIRECTORY, first, limit).map((row) => recordOf(row)));
+  }
+
+  /** Ids of all accounts that have versions, sorted. */
+  accounts(): string[] {
+    return this.#guarded(() => this.#accounts.all().map((row) => String(row["account"])));
   }
 
   /** Everything: the directory first, then accounts by id, each in the order of versions. */

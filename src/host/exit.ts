@@ -8,6 +8,7 @@ export const EXIT = {
   data: 65,
   software: 70,
   temporary: 75,
+  protocol: 76,
   denied: 77,
   config: 78,
 } as const;
@@ -15,6 +16,8 @@ export const EXIT = {
 /** The exit status that belongs to an error. */
 export function exitStatusOf(error: unknown): number {
   if (error instanceof FormatError) return error.code === "CONFIG" ? EXIT.config : EXIT.data;
+  // Another machine's word against what is known: no fault of the data at hand.
+  if (error instanceof VerifyError && (error.code === "FORK" || error.code === "ROLLBACK")) return EXIT.protocol;
   if (error instanceof VerifyError) return EXIT.data;
   if (error instanceof PolicyError) return error.code === "USAGE" ? EXIT.usage : EXIT.denied;
   if (error instanceof HostError) return EXIT.temporary;

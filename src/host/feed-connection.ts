@@ -48,6 +48,11 @@ export class FeedConnection<Incoming extends Frame> {
     writable.write(`${FEED_HELLO}\n`);
   }
 
+  /** True while the other side is there and has said that it speaks this. */
+  get isUp(): boolean {
+    return !this.#ended && this.#reader.isGreeted;
+  }
+
   /**
    * The next frames, at least one, without `alive`; nothing more is read from the other side until this is called again.
    * @param waitMilliseconds gives [] when nothing came for so long; for ever without it

@@ -1,5 +1,6 @@
 /** The one place that makes files durable: either the old or the new content is on disk, never a mixture. */
 
+import { chmodSync, chownSync, closeSync, constants, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import {
   chmod,
   type FileHandle,
@@ -75,6 +76,39 @@ export async function replaceInMemory(path: string, content: string | Uint8Array
   // The umask may have taken bits away that other accounts of the machine need.
   await chmod(temporary, mode);
   await rename(temporary, path);
+}
+
+/** Who may do what with a derived file. */
+export interface DerivedAccess {
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+/**
+ * Replaces a file that is made again at each start, in a folder that nobody else writes into: readers see the old or the
+ * new content, and after a power loss it may be empty until that start. The new file is written as `.NAME.new` beside it.
+ * @param synced writes through to the disk before the name is moved: an empty file would be worse than the old one
+ */
+export function replaceDerived(
+  path: string,
+  content: string | Uint8Array,
+  access: DerivedAccess,
+  synced = false,
+): void {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_SYNC } = constants;
+  const fresh = join(dirname(path), `.${basename(path)}.new`);
+  rmSync(fresh, { force: true });
+  const file = openSync(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | (synced ? O_SYNC : 0), 0o600);
+  try {
+    writeFileSync(file, content);
+  } finally {
+    closeSync(file);
+  }
+  // By name: Node's permission model has no calls by descriptor.
+  chownSync(fresh, access.uid, access.gid);
+  chmodSync(fresh, access.mode);
+  renameSync(fresh, path);
 }
 
 /**

@@ -142,6 +142,11 @@ export class FeedReader<F> {
     return this.#line === "" && this.#payload === null;
   }
 
+  /** True once the other side has said that it speaks this. */
+  get isGreeted(): boolean {
+    return this.#greeted;
+  }
+
   #parseLine(): Parsed<F> | null {
     const line = this.#line;
     this.#line = "";

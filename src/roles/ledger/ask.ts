@@ -1,0 +1,93 @@
+/** The other side of the operator's socket: what `submit`, `status` and `dump` do. */
+
+import { createConnection, type Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { fromOperator, type ReplyFrame, toOperator } from "#core/account/feed.ts";
+import { FormatError, HostError } from "#core/errors.ts";
+import { FeedConnection } from "#host/feed-connection.ts";
+
+type Line = FeedConnection<ReplyFrame>;
+
+/**
+ * Hands in what stands on `input`, in the words of the operator's socket: the greeting, then frames `directory BYTES` and
+ * `state BYTES`.
+ * @param print gets each answer
+ * @returns true if all were accepted
+ * @throws FormatError FEED, HostError NETWORK
+ */
+export async function submit(path: string, input: Readable, print: (reply: ReplyFrame) => void): Promise<boolean> {
+  const connection = await connect(path);
+  try {
+    const reader = fromOperator();
+    let all = true;
+    for await (const chunk of input as AsyncIterable<Buffer>) {
+      for (const frame of reader.push(chunk)) {
+        if (frame.kind !== "submit") throw new FormatError("FEED", `"${frame.what}" can't be submitted`);
+        await connection.send(frame);
+        const reply = await nextFrame(connection);
+        if (reply.kind !== "reply") throw unexpected(reply);
+        print(reply);
+        if (reply.code !== "ACCEPTED") all = false;
+      }
+    }
+    if (!reader.isBetweenFrames) throw new FormatError("FEED", "the input ends within a frame");
+    return all;
+  } finally {
+    connection.close();
+  }
+}
+
+/** The JSON of the ledger's status. @throws HostError NETWORK */
+export async function status(path: string): Promise<string> {
+  const connection = await connect(path);
+  try {
+    await connection.send({ kind: "ask", what: "status" });
+    const frame = await nextFrame(connection);
+    if (frame.kind !== "status") throw unexpected(frame);
+    return frame.json.toString("utf8");
+  } finally {
+    connection.close();
+  }
+}
+
+/** Everything that is stored, up to its end. @throws HostError NETWORK */
+export async function* dump(path: string): AsyncGenerator<ReplyFrame> {
+  const connection = await connect(path);
+  try {
+    await connection.send({ kind: "ask", what: "dump" });
+    for (let frames = await connection.next(); frames !== null; frames = await connection.next()) {
+      for (const frame of frames) {
+        if (frame.kind !== "record" && frame.kind !== "end") throw unexpected(frame);
+        yield frame;
+        if (frame.kind === "end") return;
+      }
+    }
+    throw new HostError("NETWORK", "the ledger has ended the connection");
+  } finally {
+    connection.close();
+  }
+}
+
+async function connect(path: string): Promise<Line> {
+  const socket = await new Promise<Socket>((resolve, reject) => {
+    const connecting = createConnection(path, () => resolve(connecting));
+    connecting.once("error", (cause) => {
+      reject(
+        new HostError("NETWORK", `no ledger answers at "${path}"`, { cause, hint: "is shoal-ledger serve running?" }),
+      );
+    });
+  });
+  return new FeedConnection({ readable: socket, writable: socket, destroy: () => socket.destroy() }, toOperator());
+}
+
+async function nextFrame(connection: Line): Promise<ReplyFrame> {
+  const frames = await connection.next();
+  const [frame, ...others] = frames ?? [];
+  if (frame === undefined) throw new HostError("NETWORK", "the ledger has ended the connection");
+  if (others[0] !== undefined) throw unexpected(others[0]);
+  return frame;
+}
+
+function unexpected({ kind }: ReplyFrame): FormatError {
+  return new FormatError("FEED", `the ledger said "${kind}" now`);
+}
