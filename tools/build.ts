@@ -14,6 +14,9 @@ export const programs: Readonly<Record<string, string>> = {
   "shoal-front": "src/roles/in/front/main.ts",
   "shoal-seal": "src/roles/in/seal/main.ts",
   "shoal-courier": "src/roles/in/courier/main.ts",
+  "shoal-accept": "src/roles/accept/main.ts",
+  "shoal-keys": "src/roles/keys/main.ts",
+  "shoal-ledger": "src/roles/ledger/main.ts",
 };
 
 export interface Bundle {

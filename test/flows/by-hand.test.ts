@@ -26,7 +26,10 @@ const stage = flowStage({
   name: "hand",
   net: 191,
   people: ["alice"],
-  moreAccounts: `  rsa:\n    keys:\n      - auth,seal ${rsa}\n  native:\n    keys:\n      - auth ${login}\n      - seal ${native}`,
+  moreAccounts: [
+    { name: "rsa", keys: [`auth,seal ${rsa}`] },
+    { name: "native", keys: [`auth ${login}`, `seal ${native}`] },
+  ],
 });
 
 /** Puts a file of the host into alice's home. */

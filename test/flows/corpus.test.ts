@@ -4,7 +4,6 @@
  */
 
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { deliveryFault } from "#test/corpus/compare.ts";
@@ -12,6 +11,7 @@ import { type CorpusMail, corpus, dataBytes, passesMailServers } from "#test/cor
 import { corpusRecords } from "#test/corpus/dkim.ts";
 import { dkimVerdicts } from "#test/corpus/dkim-verify.ts";
 import { signedPrefix } from "#test/corpus/signed.ts";
+import { lineOf, makeKey } from "#test/owner.ts";
 import { deliveries, submit, submitAll } from "#test/world/send.ts";
 import { smtpDialogue } from "#test/world/smtp-probe.ts";
 import { exim, post } from "#test/world/world.ts";
@@ -33,16 +33,8 @@ const stage = flowStage({
   records: corpusRecords(),
   // Room enough for Alice: what she has fetched counts until mailboxes are counted again.
   changes: [["quota: 100 MB", "quota: 1 GB"]],
-  moreAccounts: `  carol:\n    quota: 35 MB\n    keys:\n      - auth,seal ${unusedKey()}`,
+  moreAccounts: [{ name: "carol", quotaBytes: 35_000_000, keys: [`auth,seal ${lineOf(makeKey())}`] }],
 });
-
-/** A key that nobody opens anything with. */
-function unusedKey(): string {
-  const { x } = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
-  const parts = [Buffer.from("ssh-ed25519"), Buffer.from(x ?? "", "base64url")];
-  const wire = parts.flatMap((part) => [Buffer.of(0, 0, 0, part.length), part]);
-  return `ssh-ed25519 ${Buffer.concat(wire).toString("base64")}`;
-}
 
 /** The address under which one mail is found again. */
 function marked(tag: string, person = "alice"): string {

@@ -5,6 +5,11 @@
 
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { addAccounts } from "#fleet/accounts/add-accounts.ts";
+import type { Addition } from "#fleet/accounts/additions.ts";
+import type { Operator } from "#fleet/accounts/change.ts";
+import { createDirectory } from "#fleet/accounts/create-directory.ts";
+import { operatorOf, unixTime } from "#fleet/accounts/operator.ts";
 import { bringUp } from "#fleet/bring-up.ts";
 import { cellCommand, execInCell } from "#fleet/cell/cell.ts";
 import { cellsUp, destroyCells } from "#fleet/cell/cells.ts";
@@ -16,8 +21,9 @@ import { ensureFleetKeys } from "#fleet/keys.ts";
 import type { MachineSpec } from "#fleet/machine.ts";
 import { siteMachines } from "#fleet/plan.ts";
 import { readProgram } from "#fleet/programs.ts";
-import type { ExecOptions, ExecResult } from "#host/exec.ts";
+import { type ExecOptions, type ExecResult, exec } from "#host/exec.ts";
 import { bundle, programs } from "#tools/build.ts";
+import { additionOf, type MoreAccount } from "./more-accounts.ts";
 import { untilAccepting } from "./smtp-probe.ts";
 import { type WorldOptions, worldAddresses, worldMachines, worldPackages } from "./world.ts";
 
@@ -26,10 +32,12 @@ export interface StageOptions {
   name: string;
   /** Second number of the fleet's addresses (10.N.0.0/16); the world has the next one. */
   net: number;
-  /** People with an account and a key made by `shoal init`; spread over the fetch machines in turn. */
+  /** People with an account made by `shoal account create`; spread over the fetch machines in turn. */
   people?: readonly string[];
-  /** Further lines of the definition's `accounts:`, indented by two. */
-  moreAccounts?: string;
+  /** People who get a recovery key, `~/recovery`; default: nobody. */
+  recovery?: readonly string[];
+  /** Further accounts, of nobody on the user machine. */
+  moreAccounts?: readonly MoreAccount[];
   /** Replaces lines of the definition, as `["quota: 100 MB", "quota: 1 MB"]`. */
   changes?: readonly (readonly [string, string])[];
   /** Further machines in the world. */
@@ -55,12 +63,18 @@ export interface Stage {
   as(person: string, command: string, options?: ExecOptions): Promise<string>;
   /** Brings the fleet up again, after a change of the definition or a machine that was ended. */
   up(): Promise<string[]>;
+  /** The operator's private key file, for `shoalctl account … --key`. */
+  operatorKey: string;
+  /** The operator with that key and the copy of the directory as it is now. */
+  operator(): Promise<Operator>;
+  /** Adds accounts and waits until all machines have them. */
+  add(additions: readonly Addition[]): Promise<void>;
   close(): Promise<void>;
 }
 
 const domain = "shoal.example";
 
-/** Builds the programs, starts the world and the fleet, and gives every person a key and an account. */
+/** Builds the programs, starts the world and the fleet, and gives every person an account. */
 export async function openStage(options: StageOptions): Promise<Stage> {
   const onProgress = options.onProgress ?? (() => undefined);
   const people = options.people ?? ["alice", "bob"];
@@ -75,23 +89,28 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   await mkdir(folder, { recursive: true });
   const fleetFile = join(folder, "fleet.yaml");
   const addresses = worldAddresses(`10.${options.net + 1}.0`);
-  const definition = (accounts: string): string =>
-    (options.changes ?? []).reduce(
-      (text, [from, to]) => {
-        if (!text.includes(from)) throw new TypeError(`the stage's definition has no "${from}"`);
-        return text.replace(from, to);
-      },
-      `fleet: ${options.name}
+  const operatorKey = join(folder, "operator");
+  await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "operator", "-f", operatorKey]);
+  const directory = await createDirectory({ fleetFile, domain, keyFiles: [operatorKey], now: unixTime() });
+  const definition = (options.changes ?? []).reduce(
+    (text, [from, to]) => {
+      if (!text.includes(from)) throw new TypeError(`the stage's definition has no "${from}"`);
+      return text.replace(from, to);
+    },
+    `fleet: ${options.name}
 domain: ${domain}
 network: 10.${options.net}.0.0/16
 resolver: ${addresses.dns}
 uplink: netns:${routerNamespace(world)}
 sites: { alpha: {} }
 live: alpha
+directory: ${directory}
 roles:
   in: 1
   spam-in: 1
   fetch: 1
+  keys: 1
+  ledger: 1
 retention-days: 14
 limits:
   message: 35 MB
@@ -99,11 +118,12 @@ limits:
   recipients: 100
   connections: 500
   connections-per-address: 100
-accounts:${accounts === "" ? " {}" : `\n${accounts}`}
 `,
-    );
+  );
+  await writeFile(fleetFile, definition);
+  const fleet = parseFleet(definition, fleetFile);
 
-  const machines = siteMachines(parseFleet(definition(""), fleetFile), "alpha");
+  const machines = siteMachines(fleet, "alpha");
   const hosts = (role: string) =>
     machines.filter((machine) => machine.role === role).map(({ hostname, address }) => ({ name: hostname, address }));
   const worldPlan: NetworkPlan = {
@@ -111,7 +131,7 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
     machines: [
       ...worldMachines({
         network: `10.${options.net + 1}.0`,
-        fleet: { domain, mx: hosts("in"), hosts: hosts("fetch") },
+        fleet: { domain, mx: hosts("in"), hosts: [...hosts("fetch"), ...hosts("keys")] },
         people,
         ...(options.records === undefined ? {} : { records: options.records }),
       }),
@@ -135,8 +155,9 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
     return own === undefined ? [world, machine] : [options.name, own.name];
   };
   const stage: Stage = {
-    fleet: parseFleet(definition(""), fleetFile),
+    fleet,
     fleetFile,
+    operatorKey,
     world,
     address(role) {
       const [first] = hosts(role);
@@ -154,7 +175,12 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
       }
       return result.stdout.toString("utf8");
     },
-    up: () => bringUp(stage.fleet, onProgress),
+    up: () => bringUp(fleet, onProgress),
+    operator: () => operatorOf(fleet, fleetFile, [operatorKey]),
+    async add(additions) {
+      const late = await addAccounts(await stage.operator(), additions);
+      if (late.length > 0) throw new Error(`accounts are not on ${late.join(", ")} after 10 s`);
+    },
     async close() {
       await destroyCells(options.name);
       await destroyCells(world);
@@ -165,34 +191,50 @@ accounts:${accounts === "" ? " {}" : `\n${accounts}`}
   try {
     onProgress("the test internet: name server, Postfix, Exim, the users' computer");
     await cellsUp(worldPlan, { read: readWorld, onProgress });
-    const accounts: string[] = [];
+    onProgress("the fleet, and accounts of people");
     const keepers = hosts("fetch");
-    for (const [index, person] of people.entries()) {
-      const keeper = index % keepers.length;
-      const key = (await stage.as(person, `shoal init --account ${person} --host ${keepers[keeper]?.name}`)).trim();
-      accounts.push(`  ${person}:\n    fetch: ${keeper + 1}\n    keys:\n      - auth,seal ${key}`);
-    }
-    await writeFile(
-      fleetFile,
-      definition([...accounts, ...(options.moreAccounts === undefined ? [] : [options.moreAccounts])].join("\n")),
-    );
-    stage.fleet = parseFleet(
-      definition([...accounts, ...(options.moreAccounts === undefined ? [] : [options.moreAccounts])].join("\n")),
-      fleetFile,
-    );
-    onProgress("the fleet");
-    await stage.up();
-    const { publicKeys } = await ensureFleetKeys(stage.fleet);
+    const [requests] = await Promise.all([
+      // One after the other: there are few processors, and most of the time goes into the fleet.
+      (async (): Promise<Addition[]> => {
+        const additions: Addition[] = [];
+        for (const [index, person] of people.entries()) {
+          const number = (index % keepers.length) + 1;
+          const genesis = await requestAccount(stage, person, {
+            host: keepers[number - 1]?.name ?? "",
+            keysHost: hosts("keys")[0]?.name ?? "",
+            hasRecovery: options.recovery?.includes(person) === true,
+          });
+          additions.push({ name: person, genesis, quotaBytes: fleet.limits.quotaBytes, fetch: number });
+        }
+        return additions;
+      })(),
+      stage.up(),
+    ]);
+    const { publicKeys } = await ensureFleetKeys(fleet);
     const lines = machines
-      .filter(({ role }) => role === "fetch")
+      .filter(({ role }) => role === "fetch" || role === "keys")
       .map(({ hostname, address, name }) => `${hostname},${address} ${publicKeys.get(`host/${name}`)}\n`);
     await stage.exec("user", ["sh", "-c", "cat > /etc/ssh/ssh_known_hosts"], { input: lines.join("") });
+    onProgress("accounts");
+    const more = (options.moreAccounts ?? []).map((account) => additionOf(account, domain, unixTime()));
+    await stage.add([...requests, ...more]);
     if (people[0] !== undefined) await untilAccepting(stage.address("in"), `${people[0]}@${domain}`, 30);
     return stage;
   } catch (error) {
     await stage.close();
     throw error;
   }
+}
+
+/** A new account as its owner makes it: the signed first state. */
+async function requestAccount(
+  stage: Stage,
+  person: string,
+  { host, keysHost, hasRecovery }: { host: string; keysHost: string; hasRecovery: boolean },
+): Promise<Buffer> {
+  const recovery = hasRecovery ? "--recovery recovery" : "--no-recovery";
+  const create = `shoal account create ${person}@${domain} --host ${host} --keys-host ${keysHost} ${recovery}`;
+  return Buffer.from(await stage.as(person, `${create} >&2 && shoal account request`), "latin1");
 }
 
 /** A command line of one of the people, in their home folder. */

@@ -118,7 +118,7 @@ test("files follow from the chains: who may log in where, whom mail is sealed to
   const serves: Serves = { role: "in", fetch: new Map([[1, "alpha-fetch"]]) };
   assert.equal(
     filesOf(accounts, serves, own, now).recipients,
-    `shoal-recipients/v1\ndomain ${domain}\naccount alice 1000 alpha-fetch\nseal ${lineOf(owner("alice").device)}\naccount bob 1000 alpha-fetch\n`,
+    `shoal-recipients/v1\ndomain ${domain}\naccount alice 1000 alpha-fetch\nseal ${lineOf(owner("alice").device)}\naccount bob 1000 alpha-fetch\naccount carol 1000 alpha-fetch\n`,
   );
 });
 

@@ -105,18 +105,15 @@ export function filesOf(
 ): MachineFiles {
   const entries = [...accounts.directory.entries.values()].filter(({ status }) => status !== "removed");
   if (serves.role === "in") {
+    const [first = "fetch"] = serves.fetch.values();
     const recipients = entries.map((entry) => {
-      const fetch = serves.fetch.get(entry.fetch) ?? "";
-      return { name: entry.name, quotaBytes: entry.quotaBytes, fetch, seal: sealOf(accounts, entry) };
+      const { name, quotaBytes } = entry;
+      const fetch = serves.fetch.get(entry.fetch);
+      // Nothing can be handed on to a machine that is not there.
+      return { name, quotaBytes, fetch: fetch ?? first, seal: fetch === undefined ? [] : sealOf(accounts, entry) };
     });
-    return {
-      users: new Map(),
-      authorizedKeys: own,
-      recipients: printRecipients(
-        accounts.directory.domain,
-        recipients.filter(({ fetch }) => fetch !== ""),
-      ),
-    };
+    const text = printRecipients(accounts.directory.domain, recipients);
+    return { users: new Map(), authorizedKeys: own, recipients: text };
   }
   const here = entries.filter(({ fetch }) => serves.role === "keys" || fetch === serves.number);
   const users = new Map(

@@ -11,7 +11,7 @@ import { cellPlaces, networkFolder } from "#fleet/cell/places.ts";
 import { type ExecResult, tryExec } from "#host/exec.ts";
 import type { Stage } from "#test/world/stage.ts";
 
-const machines = ["in", "spam-in", "fetch"];
+const machines = ["in", "spam-in", "fetch", "keys", "ledger"];
 const done = "attempt-done";
 
 /** Numbers of system calls: name_to_handle_at, open_by_handle_at, finit_module. */

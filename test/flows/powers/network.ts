@@ -8,7 +8,7 @@ import { exec } from "#host/exec.ts";
 import type { Stage } from "#test/world/stage.ts";
 import { worldAddresses } from "#test/world/world.ts";
 
-const fleetMachines = ["in", "spam-in", "fetch"];
+const fleetMachines = ["in", "spam-in", "fetch", "keys", "ledger"];
 const ports = [21, 22, 25, 53, 80, 110, 143, 443, 465, 587, 993, 995, 2222, 8080, 10_025, 10_026, 11_333, 11_334];
 
 /** "ADDRESS:PORT" -> what happened. "nothing" is a packet that nobody answered. */
@@ -97,9 +97,11 @@ export function networkTests(stage: () => Stage): void {
           in: [`${address["fetch"]}:22 open`, `${address["spam-in"]}:22 open`, `${world.dns}:53 open`],
           "spam-in": [`${world.dns}:53 open`],
           fetch: [],
+          keys: [],
+          ledger: ["in", "fetch", "keys"].map((role) => `${address[role]}:22 open`),
         };
         assert.deepEqual(reached(await probe(stage(), from, others)), links[from]?.sort());
-        assert.equal(await asksNames(stage(), from, world.dns), from !== "fetch");
+        assert.equal(await asksNames(stage(), from, world.dns), ["in", "spam-in"].includes(from));
         await withoutFilter(stage(), async () => {
           const answered = reached(await probe(stage(), from, others));
           assert.equal(answered.length, others.length * ports.length, `control: ${answered.join(", ")}`);
@@ -108,7 +110,7 @@ export function networkTests(stage: () => Stage): void {
       });
     }
 
-    test("from the world only port 25 of `in` and port 22 of `fetch` answer", async () => {
+    test("from the world only port 25 of `in` and port 22 of `fetch` and `keys` answer", async () => {
       const listening = new Set(ports);
       for (const machine of fleetMachines) {
         const { stdout } = await stage().exec(machine, ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6"]);
@@ -118,7 +120,8 @@ export function networkTests(stage: () => Stage): void {
       const all = [...listening];
       for (const from of ["user", "post"]) {
         const probes = await probe(stage(), from, Object.values(address), all);
-        assert.deepEqual(reached(probes), [`${address["in"]}:25 open`, `${address["fetch"]}:22 open`].sort(), from);
+        const open = [`${address["in"]}:25 open`, `${address["fetch"]}:22 open`, `${address["keys"]}:22 open`];
+        assert.deepEqual(reached(probes), open.sort(), from);
       }
       await withoutFilter(stage(), async () => {
         const answered = reached(await probe(stage(), "user", Object.values(address), all));
