@@ -55,7 +55,7 @@ function fetchText({ name, address, port, context }: PolicyHost, signal: AbortSi
       resolve(trouble("sts-policy-fetch-error", `https://${name}${policyPath}: ${detail}`));
       asking.destroy();
     };
-    asking.once("error", (error: NodeJS.ErrnoException) => {
+    asking.on("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? error.message;
       if (signal.aborted) fail("no answer in time");
       else if (badName) resolve(trouble("sts-webpki-invalid", `the certificate is for another name than "${name}"`));
