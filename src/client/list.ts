@@ -10,6 +10,7 @@ import { decodeEncodedWords } from "#core/mail/encoded-words.ts";
 import { parseMailboxes, printMailbox } from "#core/mail/mailboxes.ts";
 import { type Field, fieldOf } from "#core/mail/message-fields.ts";
 import { EXIT } from "#host/exit.ts";
+import { localTime } from "./local-time.ts";
 import { readMaildir, type StoredMail } from "./maildir-reader.ts";
 import { DEFAULT_PROFILE } from "./places.ts";
 import { loadProfile } from "./profile.ts";
@@ -94,12 +95,4 @@ function jsonOf(mail: StoredMail): Record<string, string | number> {
     bytes,
     file: path,
   };
-}
-
-/** `2026-11-22 02:00` */
-function localTime(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const day = `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }

@@ -2,12 +2,13 @@
 
 import { readableBytes } from "#cli/columns.ts";
 import type { Verb } from "#cli/command.ts";
-import { Progress, print, say } from "#cli/terminal.ts";
-import { EXIT } from "#host/exit.ts";
+import { complain, Progress, print, say } from "#cli/terminal.ts";
+import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { makeFolder } from "#host/files.ts";
 import { takeLock } from "#host/lock.ts";
 import { SftpConnection } from "#host/sftp.ts";
 import type { SshOptions } from "#host/ssh.ts";
+import { checkAccount, explainRefusedLogin, isConnectionFailure } from "./account/check-at-sync.ts";
 import { type KeyFile, loadKeys, logsIn, makeAskpass } from "./identities.ts";
 import { type SyncFailure, type SyncResult, syncMailbox } from "./mailbox-sync.ts";
 import { DEFAULT_PROFILE, type Places } from "./places.ts";
@@ -26,8 +27,12 @@ be interrupted at any moment: nothing is lost, nothing comes twice.
   --keep          leave everything on the server
   --json          print the result as one JSON object in the last line
 
+On the way it looks at the account that the server shows, and says so if that
+is not the one that this computer knows.
+
 Exit status: 0 all is well, 65 some files could not be opened (they stay on
-the server), 75 the network or this computer's disk failed: try again.
+the server), 75 the network or this computer's disk failed: try again, 76 the
+server shows another history of the account, or less of it.
 
 Example:
   shoal sync && mutt -f ~/Mail/shoal
@@ -39,11 +44,13 @@ Example:
     await makeFolder(places.state, 0o700);
     const lock = takeLock(places.lock, "shoal sync for this profile");
     try {
-      const { result, interruption } = await fetchMail(profile, places, options["keep"] === true);
+      const { result, interruption, accountError } = await fetchMail(profile, places, options["keep"] === true);
       const seconds = Math.round(performance.now() - start) / 1000;
       report(profile, result, seconds);
       if (options["json"] === true) print(`${JSON.stringify({ ...result, seconds })}\n`);
-      if (interruption !== undefined) throw interruption;
+      if (accountError !== undefined) complain("shoal", accountError);
+      if (interruption !== undefined) throw await explainRefusedLogin(interruption, profile, places);
+      if (accountError !== undefined) return exitStatusOf(accountError);
       return result.failed.length > 0 ? EXIT.data : EXIT.ok;
     } finally {
       lock.release();
@@ -55,7 +62,7 @@ async function fetchMail(
   profile: Profile,
   places: Places,
   keep: boolean,
-): Promise<{ result: SyncResult; interruption: unknown }> {
+): Promise<{ result: SyncResult; interruption: unknown; accountError: unknown }> {
   const keys = await loadKeys(profile.identities);
   // Logging in takes several round trips: the disk and the keys are made ready meanwhile.
   const sftp = SftpConnection.start(await loginOptions(profile, places, keys));
@@ -67,8 +74,12 @@ async function fetchMail(
     () => clearTimeout(patience),
     () => clearTimeout(patience),
   );
+  const account = checkAccount(sftp, profile, places).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   try {
-    return await syncMailbox({
+    const { result, interruption } = await syncMailbox({
       sftp,
       folder: profile.folder,
       storage,
@@ -77,6 +88,9 @@ async function fetchMail(
         progress.update(stored + failed.length + duplicates, listed, readableBytes(bytes));
       },
     });
+    const accountError = await account;
+    const isNew = interruption === undefined || !isConnectionFailure(accountError);
+    return { result, interruption, accountError: isNew ? accountError : undefined };
   } finally {
     progress.finish();
     // Everything was answered: another round trip for a goodbye gives nobody anything.

@@ -4,7 +4,7 @@
  * were looked at and found good).
  */
 
-import { readFile, unlink } from "node:fs/promises";
+import { readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { parseChain, printChain, verifySteps } from "#core/account/chain.ts";
 import { isChainId } from "#core/account/signed-text.ts";
@@ -20,6 +20,15 @@ export type Origin = "created" | "trusted" | "seen";
 
 export interface Knowledge extends KnownChain {
   readonly origin: Origin | null;
+}
+
+export interface Learned {
+  readonly before: Knowledge;
+  readonly after: Knowledge;
+  /** How many versions the machine shows. */
+  readonly shown: number;
+  /** What became of the state that waited; null if none did, or still does. */
+  readonly settled: "accepted" | "overtaken" | null;
 }
 
 /** A chain of ten thousand versions is longer than any; nothing larger is taken from a machine. */
@@ -115,11 +124,11 @@ export class AccountMemory {
   }
 
   /**
-   * Takes in a chain that a machine shows.
+   * Takes in a chain that a machine shows. A state that waited is settled when the chain has come to its version.
    * @param machine its name, for messages
    * @throws VerifyError as {@link judgeShown}, the machine's name in front
    */
-  async learn(machine: string, shown: Buffer, now: number): Promise<{ before: Knowledge; after: Knowledge }> {
+  async learn(machine: string, shown: Buffer, now: number): Promise<Learned> {
     return await this.#locked(async () => {
       const before = await this.load();
       const known = namingMachine(machine, () => judgeShown(before, shown, this.#domain, now));
@@ -127,8 +136,19 @@ export class AccountMemory {
         await writeDurably(this.#path("chain"), printChain(known.versions));
         if (before.id === null && known.id !== null) await writeDurably(this.#path("id"), `${known.id} seen\n`);
       }
-      return { before, after: { ...known, origin: before.origin ?? (known.id === null ? null : "seen") } };
+      const after = { ...known, origin: before.origin ?? (known.id === null ? null : ("seen" as const)) };
+      return { before, after, shown: parseChain(shown).length, settled: await this.#settle(after) };
     });
+  }
+
+  async #settle({ versions }: KnownChain): Promise<"accepted" | "overtaken" | null> {
+    const pending = await this.pending();
+    if (pending === null) return null;
+    const { state, signed } = parseProposal(pending);
+    const there = versions[state.version - 1];
+    if (there === undefined) return null;
+    await writeDurably(this.#path("pending"), "");
+    return parseProposal(there.signed).signed.body.equals(signed.body) ? "accepted" : "overtaken";
   }
 
   /** The signed state that waits to be accepted; null if none does. */
@@ -146,9 +166,13 @@ export class AccountMemory {
     return this.#path("pending");
   }
 
-  /** True if a chain file of these attributes was looked at and found good. */
+  /**
+   * True if a chain file of these attributes was looked at and found good, and nothing more has become known since: a
+   * chain only ever grows.
+   */
   async hasSeen(machine: string, size: number, mtimeSeconds: number): Promise<boolean> {
-    return (await this.#shown())[machine] === `${size} ${mtimeSeconds}`;
+    if ((await this.#shown())[machine] !== `${size} ${mtimeSeconds}`) return false;
+    return (await stat(this.#path("chain"))).size === size;
   }
 
   async noteSeen(machine: string, size: number, mtimeSeconds: number): Promise<void> {

@@ -34,6 +34,13 @@ export async function loadOwnerKey(path: string, places: Places): Promise<OwnerK
   };
 }
 
+/** True if the key can be used without asking for a passphrase. */
+export async function isReady(path: string): Promise<boolean> {
+  const { key, isProtected } = await readPublicHalf(path);
+  const hasFile = (process.env["SHOAL_PASSPHRASE_FILE"] ?? "") !== "";
+  return !isProtected || hasFile || (await isInAgent(key));
+}
+
 async function isInAgent(line: string): Promise<boolean> {
   if (process.env["SSH_AUTH_SOCK"] === undefined) return false;
   const { stdout } = await tryExec("ssh-add", ["-L"], { timeoutSeconds: 5 });

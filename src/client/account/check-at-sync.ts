@@ -1,0 +1,40 @@
+/** `shoal sync` looks at the account in passing, over the connection that it has anyway. */
+
+import { HostError } from "#core/errors.ts";
+import { type SftpConnection, SftpStatusError } from "#host/sftp.ts";
+import type { Places } from "../places.ts";
+import type { Profile } from "../profile.ts";
+import { fetchBase, readShownChain } from "./account-files.ts";
+import { unixTime } from "./clock.ts";
+import { ownKeys, whyRefused } from "./fetch-login.ts";
+import { sayLearned } from "./learned.ts";
+import { AccountMemory } from "./memory.ts";
+
+/**
+ * Reads the chain that the machine shows, if it is another than the one that was found good before, and checks it. A
+ * server that shows none is left alone as long as this computer knows of no account there.
+ * @throws VerifyError FORK, ROLLBACK, CLOCK, each time until the machine shows the known chain again
+ */
+export async function checkAccount(sftp: SftpConnection, profile: Profile, places: Places): Promise<void> {
+  const memory = new AccountMemory(places, profile.domain ?? null);
+  const machine = profile.host;
+  const shown = await readShownChain(sftp, fetchBase(profile), (size, mtime) => memory.hasSeen(machine, size, mtime));
+  if (shown === "unchanged") return;
+  if (shown === null && (await memory.load()).standing === null) return;
+  const learned = await memory.learn(machine, shown?.bytes ?? Buffer.alloc(0), unixTime());
+  sayLearned(learned, machine);
+  if (shown !== null) await memory.noteSeen(machine, shown.size, shown.mtimeSeconds);
+}
+
+/** True for what {@link checkAccount} throws because the connection, not the account, has failed. */
+export function isConnectionFailure(error: unknown): boolean {
+  return error instanceof HostError || error instanceof SftpStatusError;
+}
+
+/** The error with what is known of the account, if it is a refused login. */
+export async function explainRefusedLogin(error: unknown, profile: Profile, places: Places): Promise<unknown> {
+  if (!(error instanceof HostError && error.code === "AUTH")) return error;
+  const { standing } = await new AccountMemory(places, profile.domain ?? null).load();
+  const hint = whyRefused(standing, await ownKeys(profile));
+  return hint === undefined ? error : new HostError("AUTH", error.message, { cause: error, hint });
+}

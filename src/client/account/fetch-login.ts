@@ -1,0 +1,57 @@
+/** How this computer's own key logs in to where mail is, when it is only to look at the account. */
+
+import type { Standing } from "#core/account/step.ts";
+import { HostError } from "#core/errors.ts";
+import type { SshOptions } from "#host/ssh.ts";
+import type { Places } from "../places.ts";
+import { type Profile, sshOptionsOf } from "../profile.ts";
+import { readPublicHalf } from "../public-half.ts";
+import { isReady, loadOwnerKey } from "./owner-key.ts";
+import { mayAsk } from "./signer.ts";
+
+/**
+ * @param mayAskPassphrase false to do without where a passphrase would be asked for
+ * @returns null where it would have to ask
+ */
+export async function deviceTarget(
+  profile: Profile,
+  places: Places,
+  mayAskPassphrase: boolean,
+): Promise<SshOptions | null> {
+  const target = sshOptionsOf(profile);
+  const files: string[] = [];
+  for (const file of profile.identities) {
+    const { key } = await readPublicHalf(file);
+    if (key.startsWith("age1")) continue;
+    if (!mayAskPassphrase && !(await isReady(file))) continue;
+    const { askpass } = await loadOwnerKey(file, places);
+    if (askpass !== undefined) target.askpass ??= askpass;
+    files.push(file);
+  }
+  return files.length === 0 ? null : mayAsk({ ...target, identityFiles: files });
+}
+
+/** This computer's keys, those that can be read. */
+export async function ownKeys(profile: Profile): Promise<Set<string>> {
+  const keys = new Set<string>();
+  for (const file of profile.identities) {
+    try {
+      keys.add((await readPublicHalf(file)).key);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+    }
+  }
+  return keys;
+}
+
+/**
+ * Why a login may have been refused, by what is known of the account; undefined where nothing is.
+ * @param own as {@link ownKeys}
+ */
+export function whyRefused(standing: Standing | null, own: ReadonlySet<string>): string | undefined {
+  if (standing === null) return undefined;
+  const isThere = standing.state.devices.some(({ auth, key }) => auth && own.has(key));
+  return isThere
+    ? `this computer is a device of version ${standing.state.version} of the account, the last that it knows; if another device has removed it since, that is why`
+    : `this computer was removed from the account: it is no device of version ${standing.state.version}; "shoal account add-device" on another computer brings it back`;
+}
