@@ -1,10 +1,10 @@
 /** A text with its signatures behind it, as `cat state state.sig` makes it (docs/formats/account-state.md, "Signed state"). */
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { FormatError, PolicyError } from "#core/errors.ts";
 import { parseSignature, type SshSignature, verifySignature } from "#core/ssh/signature.ts";
 
-/** A step of an account names at most 10 keys of its own, and is allowed by at most some more. */
+/** A step has at most 10 new keys, and 10 that were masters and recovery keys before it. */
 export const MAX_SIGNATURES = 20;
 /** Of RSA with 16384 bits in armor, with room. */
 export const MAX_SIGNATURE_BYTES = 8192;
@@ -57,12 +57,12 @@ export function joinSigned({ body, signatures }: SignedText): Buffer {
 
 /** How a version is named by the one behind it: base64 of the body's SHA-256. */
 export function hashOfBody(body: Uint8Array): string {
-  return createHash("sha256").update(body).digest("base64");
+  return hash("sha256", body, "base64");
 }
 
 /** The name of a chain for ever: the first 16 bytes of its first body's SHA-256, base64url without padding, 22 characters. */
 export function chainId(firstBody: Uint8Array): string {
-  return createHash("sha256").update(firstBody).digest().subarray(0, 16).toString("base64url");
+  return hash("sha256", firstBody, "buffer").subarray(0, 16).toString("base64url");
 }
 
 export function isChainId(text: string): boolean {
