@@ -3,6 +3,7 @@
  * `NAME.command` the command (none: an empty one), `NAME.expected` the code and the exit status, and what is said.
  */
 
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseCommand } from "#core/mail/submission/command.ts";
@@ -17,13 +18,21 @@ export interface HostileSubmission {
 }
 
 /** Alice, who may also send as `k3j2`. */
-export const ALICE: Omit<SubmissionOptions, "envelopeFrom" | "recipients"> = {
+export const ALICE: Omit<SubmissionOptions, "envelopeFrom" | "random" | "recipients"> = {
   account: { name: "alice", domain: "example.org", aliases: new Set(["k3j2"]) },
   host: "out.mail.example.org",
   now: 1_800_000_000,
-  random: (bytes) => Buffer.alloc(bytes, 0x5a),
   threadKey: Buffer.alloc(32, 7),
 };
+
+/** The same bytes at every run; never the same ones twice in a run. */
+export function countingRandom(): (bytes: number) => Uint8Array {
+  let count = 0;
+  return (bytes) => {
+    count += 1;
+    return createHash("sha256").update(`random ${count}`).digest().subarray(0, bytes);
+  };
+}
 
 export function hostileSubmissions(): HostileSubmission[] {
   const folder = import.meta.dirname;
@@ -45,5 +54,6 @@ export function submit({
 }: Pick<HostileSubmission, "command" | "message">): PreparedSubmission | null {
   const parsed = parseCommand(command.toString("latin1"));
   if (message === null || (parsed.verb !== "send" && parsed.verb !== "send-anyway")) return null;
-  return prepareSubmission(message, { ...ALICE, envelopeFrom: parsed.envelopeFrom, recipients: parsed.recipients });
+  const { envelopeFrom, recipients } = parsed;
+  return prepareSubmission(message, { ...ALICE, random: countingRandom(), envelopeFrom, recipients });
 }

@@ -88,13 +88,14 @@ function readPart(
   open: readonly string[],
   defaultType = "text/plain",
 ): LeafPart | MultipartPart {
-  const { message } = context;
+  const { message, warnings } = context;
   context.parts += 1;
   if (context.parts > MAX_PARTS) throw mistake({ message, offset: start }, `expected at most ${MAX_PARTS} parts`);
   const head = readHead(context, fields, defaultType);
   if (!head.type.value.startsWith("multipart/")) {
     const eightBit = context.hasEightBit ? firstEightBit(message, start, end) : -1;
     if (eightBit >= 0) checkEightBit(head, { message, offset: eightBit });
+    if (head.type.value === "message/rfc822") warnings.add("left", "the message inside, with its header");
     // A message inside is what somebody else wrote: it is labelled as it is.
     const encoding = eightBit >= 0 && head.encoding === "7bit" ? "8bit" : head.encoding;
     return { kind: "leaf", ...head, encoding, body: message.subarray(start, end) };

@@ -1,0 +1,1 @@
+send -f alice@example.org -- dev@lists.example.com bob@example.net alice@example.org

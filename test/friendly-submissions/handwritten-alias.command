@@ -1,0 +1,1 @@
+send -f k3j2@example.org shop@shop.example

@@ -1,0 +1,1 @@
+send o'brien@example.net

@@ -1,0 +1,1 @@
+send bob@example.net carol@example.com bob@EXAMPLE.net
