@@ -6,10 +6,14 @@ import { printNeutralId } from "./message-ids.ts";
 import type { Encoding, LeafPart, Part } from "./structure.ts";
 import { encodeBase64Lines, encodeQuotedPrintable } from "./transfer-encode.ts";
 
+const REFERENCE = /(cid:)([!#-;=?-~]{1,300})/gi;
+/** What stands behind a reference in texts and style sheets, and may be part of an identifier. */
+const MAY_FOLLOW = "'()[],;&?#\\.:!|";
+const MAX_READINGS = 20;
+
 export class ContentIds {
   /** Without angle brackets. */
   readonly #neutral = new Map<string, string>();
-  readonly #reference: RegExp | undefined;
   /** Identifiers that had to stay, because what is not to be touched may show them. */
   readonly left: readonly string[];
 
@@ -24,7 +28,6 @@ export class ContentIds {
       else this.#neutral.set(id, printNeutralId(Buffer.from(random(16)).toString("hex"), domain).slice(1, -1));
     }
     this.left = left;
-    if (this.#neutral.size > 0) this.#reference = referencePattern([...this.#neutral.keys()]);
   }
 
   /** @param id with its angle brackets, as is the result */
@@ -36,11 +39,14 @@ export class ContentIds {
   /** The body of a part with `cid:` addresses in their new form. Bytes change only around them, or with the encoding. */
   rewrite(part: LeafPart): { body: Buffer; encoding: Encoding } {
     const unchanged = { body: part.body, encoding: part.encoding };
-    if (this.#reference === undefined || !isText(part.type.value)) return unchanged;
+    if (this.#neutral.size === 0 || !isText(part.type.value)) return unchanged;
     const before = decodeTransfer(part.body, part.encoding).toString("latin1");
-    const after = before.replace(this.#reference, (_, scheme: string, written: string) => {
-      const id = this.#neutral.has(written) ? written : decodePercent(written);
-      return `${scheme}${this.#neutral.get(id) ?? written}`;
+    const after = before.replace(REFERENCE, (reference: string, scheme: string, written: string) => {
+      for (const { id, rest } of readings(written)) {
+        const neutral = this.#neutral.get(id);
+        if (neutral !== undefined) return `${scheme}${neutral}${rest}`;
+      }
+      return reference;
     });
     if (after === before) return unchanged;
     const bytes = Buffer.from(after, "latin1");
@@ -66,22 +72,33 @@ function collect(part: Part, ids: Set<string>, untouched: Buffer[]): void {
 function referencesIn(untouched: readonly Buffer[]): Set<string> {
   const ids = new Set<string>();
   for (const bytes of untouched) {
-    for (const [, written = ""] of bytes.toString("latin1").matchAll(/cid:([!#-&*-;=?-Z^-~]{1,300})/gi)) {
-      for (const id of [written, decodePercent(written)]) ids.add(id).add(id.replace(/[.,;:!]+$/, ""));
+    for (const [, , written = ""] of bytes.toString("latin1").matchAll(REFERENCE)) {
+      for (const { id } of readings(written)) ids.add(id);
     }
   }
   return ids;
 }
 
-function isText(type: string): boolean {
-  return type.startsWith("text/") || /[/+]xml$/.test(type);
+/** Which identifiers a reference may mean: where it ends is for the text around it to say, so the longest comes first. */
+function readings(written: string): { id: string; rest: string }[] {
+  const ends = [written.length];
+  for (let at = written.length - 1; at > 0 && ends.length <= MAX_READINGS; at--) {
+    if (MAY_FOLLOW.includes(written.charAt(at))) ends.push(at);
+  }
+  return ends.flatMap((end) => {
+    const id = written.slice(0, end);
+    const rest = written.slice(end);
+    return id.includes("%")
+      ? [
+          { id, rest },
+          { id: decodePercent(id), rest },
+        ]
+      : [{ id, rest }];
+  });
 }
 
-function referencePattern(ids: readonly string[]): RegExp {
-  const forms = ids.flatMap((id) => [id, encodeURIComponent(id), id.replaceAll("@", "%40")]);
-  const longestFirst = [...new Set(forms)].sort((a, b) => b.length - a.length);
-  const escaped = longestFirst.map((form) => form.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
-  return new RegExp(`(cid:)(${escaped.join("|")})(?![A-Za-z0-9@_%-])`, "gi");
+function isText(type: string): boolean {
+  return type.startsWith("text/") || /[/+]xml$/.test(type);
 }
 
 function decodePercent(text: string): string {

@@ -18,7 +18,11 @@ export interface Account {
   readonly aliases: { has(name: string): boolean };
 }
 
-const ADDRESS_IN_TEXT = /[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+[A-Za-z0-9]/g;
+const LOCAL_BEFORE = /[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+$/;
+const DOMAIN_BEHIND = /^[A-Za-z0-9.-]*[A-Za-z0-9]/;
+/** Longer ones are no addresses. */
+const MAX_LOCAL_CHARACTERS = 64;
+const MAX_DOMAIN_CHARACTERS = 253;
 
 /** The one name of an account that a message comes from: `alice`, or an alias. Sub-addresses are of the same face. */
 export class Identity {
@@ -55,7 +59,7 @@ export class Identity {
   checkShown({ shown }: ListedMailbox, field: StrictField): void {
     const where = placeOf(field);
     for (const text of shown) {
-      for (const [found] of decodeEncodedWords(text).matchAll(ADDRESS_IN_TEXT)) {
+      for (const found of addressesIn(decodeEncodedWords(text))) {
         const name = ownName(this.#account, found);
         if (name !== null && name !== this.name) throw this.#leak(where, found);
         if (name === null && found.includes(".", found.indexOf("@"))) {
@@ -68,7 +72,7 @@ export class Identity {
 
   /** @throws PolicyError ALIAS-LEAK if any text names another address of the account */
   checkText(text: string, where: string): void {
-    for (const [found] of decodeEncodedWords(text).matchAll(ADDRESS_IN_TEXT)) {
+    for (const found of addressesIn(decodeEncodedWords(text))) {
       const name = ownName(this.#account, found);
       if (name !== null && name !== this.name) throw this.#leak(where, found);
     }
@@ -96,6 +100,17 @@ export function checkEncodedWords(field: StrictField): void {
   if (!field.value.includes("=?")) return;
   if (!/[\r\n\0]/.test(decodeEncodedWords(field.value))) return;
   throw new FormatError("SUBMISSION", `${placeOf(field)}: an encoded word hides a line end or NUL: expected text`);
+}
+
+/** What looks like an address in a text. Each @ costs a bounded time. */
+function addressesIn(text: string): string[] {
+  const addresses: string[] = [];
+  for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
+    const local = LOCAL_BEFORE.exec(text.slice(Math.max(0, at - MAX_LOCAL_CHARACTERS), at))?.[0];
+    const domain = DOMAIN_BEHIND.exec(text.slice(at + 1, at + 1 + MAX_DOMAIN_CHARACTERS))?.[0];
+    if (local !== undefined && domain !== undefined) addresses.push(`${local}@${domain}`);
+  }
+  return addresses;
 }
 
 function ownName(account: Account, address: string): string | null {

@@ -1,5 +1,6 @@
 /** The fields of a message's header that are sent on; whatever does not stand here is dropped. */
 
+import { FieldScanner } from "./field-scanner.ts";
 import { printField } from "./folding.ts";
 import { checkEncodedWords, type Identity, placeOf } from "./identity.ts";
 import { parseToken } from "./media-value.ts";
@@ -102,9 +103,11 @@ function printImportance(fields: readonly StrictField[], warnings: Warnings): st
   return level === undefined ? "" : printField("Importance", level);
 }
 
-function levelOfNumber({ name, value, place }: StrictField): string {
-  const digit = /^([1-5])(?: *\([A-Za-z ]*\))?$/.exec(value)?.[1];
-  if (digit === undefined) throw mistake(place, `${name}: expected a number from 1 to 5`);
+function levelOfNumber(field: StrictField): string {
+  const scanner: FieldScanner = new FieldScanner(field);
+  const digit = scanner.take(/[1-5]/y);
+  scanner.skip();
+  if (digit === undefined || !scanner.atEnd) new FieldScanner(field).fail("a number from 1 to 5");
   if (digit === "3") return "normal";
-  return digit < "3" ? "high" : "low";
+  return digit === "1" || digit === "2" ? "high" : "low";
 }
