@@ -48,8 +48,8 @@ export interface ServiceSpec {
   command: readonly string[];
   /** Account it runs as; root only where the program itself gives up power. */
   user: string;
-  /** TCP port that it listens on once it is ready. */
-  listens?: number;
+  /** TCP port or path of a Unix socket that it listens on once it is ready. */
+  listens?: number | string;
   /** Commands run as root before each start. */
   before?: readonly (readonly string[])[];
 }

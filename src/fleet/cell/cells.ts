@@ -16,6 +16,8 @@ import type { NetworkPlan } from "./network-plan.ts";
 import { cellPlaces, networkFolder, runcRoot } from "./places.ts";
 import { cellProcesses } from "./processes.ts";
 
+const STARTS_AT_ONCE = 3;
+
 export interface UpOptions {
   read: ContentReader;
   /** Told what is going on. */
@@ -37,21 +39,37 @@ export async function cellsUp(plan: NetworkPlan, options: UpOptions): Promise<st
   const images = await roleImages(plan.machines, options.onProgress);
   await ensureRouter(plan);
   await applyFirewall(plan);
-  const started: string[] = [];
-  for (const machine of plan.machines) {
-    const image = images.get(machine.role);
-    if (image === undefined) throw new TypeError(`no image for role "${machine.role}"`);
-    const digest = await machineDigest(machine, image.root, options.read);
-    const state = join(cellPlaces(plan.name, machine.name).folder, "digest");
-    const running = (await cellStatus(plan.name, machine.name))?.status === "running";
-    if (running && (await exists(state)) && (await readFile(state, "utf8")) === digest) continue;
-    options.onProgress(`machine ${machine.name}`);
-    await startCell(plan, machine, image, options.read);
-    await writeDurably(state, digest);
-    started.push(machine.name);
-  }
+  const started = new Set<string>();
+  const waiting = [...plan.machines];
+  const start = async (): Promise<void> => {
+    for (let machine = waiting.shift(); machine !== undefined; machine = waiting.shift()) {
+      if (await startIfOther(plan, machine, images, options)) started.add(machine.name);
+    }
+  };
+  // Most of a start is waiting for other programs. None goes on in the background when another has failed.
+  const starts = await Promise.allSettled(Array.from({ length: STARTS_AT_ONCE }, start));
+  for (const result of starts) if (result.status === "rejected") throw result.reason;
   await Promise.all(plan.machines.map((machine) => waitUntilReady(plan.name, machine, options.readySeconds ?? 60)));
-  return started;
+  return plan.machines.map(({ name }) => name).filter((name) => started.has(name));
+}
+
+/** @returns true if it was started, false if it runs as it should */
+async function startIfOther(
+  plan: NetworkPlan,
+  machine: MachineSpec,
+  images: ReadonlyMap<string, Image>,
+  { read, onProgress }: UpOptions,
+): Promise<boolean> {
+  const image = images.get(machine.role);
+  if (image === undefined) throw new TypeError(`no image for role "${machine.role}"`);
+  const digest = await machineDigest(machine, image.root, read);
+  const state = join(cellPlaces(plan.name, machine.name).folder, "digest");
+  const running = (await cellStatus(plan.name, machine.name))?.status === "running";
+  if (running && (await exists(state)) && (await readFile(state, "utf8")) === digest) return false;
+  onProgress(`machine ${machine.name}`);
+  await startCell(plan, machine, image, read);
+  await writeDurably(state, digest);
+  return true;
 }
 
 /** The image of every role, two built at a time. */
@@ -106,20 +124,20 @@ async function machineDigest(machine: MachineSpec, image: string, read: ContentR
 }
 
 async function waitUntilReady(network: string, machine: MachineSpec, seconds: number): Promise<void> {
-  const ports = machine.services.flatMap(({ listens }) => (listens === undefined ? [] : [listens]));
+  const wanted = machine.services.flatMap(({ listens }) => (listens === undefined ? [] : [listens]));
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     const status = await cellStatus(network, machine.name);
     if (status?.status !== "running")
       throw new HostError("EXEC", `machine "${machine.name}" ended as soon as it had started`);
-    const open = await listeningPorts(status.pid);
-    const missing = ports.filter((port) => !open.has(port));
+    const open = await listening(status.pid);
+    const missing = wanted.filter((end) => !open.has(end));
     if (missing.length === 0) return;
     if (performance.now() > deadline) {
       const logs = await execInCell(network, machine.name, ["sh", "-c", "tail -n 5 /run/log/*/current"]);
       throw new HostError(
         "TIMEOUT",
-        `machine "${machine.name}" does not listen on port ${missing.join(", ")} after ${seconds} s`,
+        `machine "${machine.name}" does not listen on ${missing.join(", ")} after ${seconds} s`,
         {
           hint: `its last log lines:\n${logs.stdout.toString("utf8")}`,
         },
@@ -129,18 +147,24 @@ async function waitUntilReady(network: string, machine: MachineSpec, seconds: nu
   }
 }
 
-/** Listening TCP ports of a process's network, from proc_net_tcp (state 0A). */
-async function listeningPorts(pid: number): Promise<Set<number>> {
-  const ports = new Set<number>();
-  for (const table of ["tcp", "tcp6"]) {
+/** Listening TCP ports (proc_net_tcp(5), state 0A) and Unix sockets (proc_net_unix(5), __SO_ACCEPTCON) of a process's network. */
+async function listening(pid: number): Promise<Set<number | string>> {
+  const ends = new Set<number | string>();
+  for (const table of ["tcp", "tcp6", "unix"]) {
     const path = `/proc/${pid}/net/${table}`;
     if (!(await exists(path))) continue;
     for (const line of (await readFile(path, "utf8")).split("\n").slice(1)) {
-      const [, local, , state] = line.trim().split(/\s+/);
-      if (state === "0A" && local !== undefined) ports.add(Number.parseInt(local.split(":")[1] ?? "", 16));
+      const fields = line.trim().split(/\s+/);
+      if (table === "unix") {
+        const [, , , flags, , , , socket] = fields;
+        if (flags === "00010000" && socket !== undefined) ends.add(socket);
+        continue;
+      }
+      const [, local, , state] = fields;
+      if (state === "0A" && local !== undefined) ends.add(Number.parseInt(local.split(":")[1] ?? "", 16));
     }
   }
-  return ports;
+  return ends;
 }
 
 export interface MachineStatus {

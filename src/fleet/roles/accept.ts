@@ -63,6 +63,7 @@ export function acceptParts(view: RoleView, { serves, owner, ledgerUid, folders 
     service: {
       name: "accept",
       user: owner,
+      listens: socket,
       before: [
         ["install", "-d", "-o", owner, "-m", "755", runFolder],
         ["install", "-d", "-o", owner, "-g", "ledger", "-m", "710", socketFolder],

@@ -70,6 +70,7 @@ export const keysRole: Role = {
         {
           name: "keys",
           user: "shoal-keys",
+          listens: socket,
           before: [["install", "-d", "-o", "shoal-keys", "-g", "proposals", "-m", "710", runFolder]],
           command: node(
             "shoal-keys",

@@ -6,6 +6,7 @@ import { commonFiles, type MachineId, machinesOf, type Role, type RoleView } fro
 const user = "shoal-ledger";
 const store = "/var/lib/shoal/ledger";
 const runFolder = "/run/ledger";
+const socket = `${runFolder}/socket`;
 
 /** What the operator's commands on the machine and the service read. */
 export const ledgerConfig = "/etc/shoal/ledger.json";
@@ -21,7 +22,7 @@ function config(view: RoleView): LedgerConfigInput {
     domain,
     directory,
     store: `${store}/accounts.db`,
-    socket: `${runFolder}/socket`,
+    socket,
     machines: fed(view).map(({ name, role, hostname }) => ({
       machine: name,
       role: role as "fetch",
@@ -58,6 +59,7 @@ export const ledgerRole: Role = {
       {
         name: "ledger",
         user,
+        listens: socket,
         before: [["install", "-d", "-o", user, "-g", user, "-m", "700", runFolder]],
         command: node(
           "shoal-ledger",
