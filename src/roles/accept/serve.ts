@@ -28,7 +28,9 @@ export async function serve(
   log: (text: string) => void,
   die: (error: unknown) => void,
 ): Promise<void> {
-  takeLock(`${config.store}.lock`, "shoal-accept");
+  const lock = takeLock(`${config.store}.lock`, "shoal-accept");
+  // Whom nobody refers to would be collected, and the lock with it.
+  process.once("exit", () => lock.release());
   const { accounts, store } = load(config, log);
   const now = (): number => Math.floor(Date.now() / 1000);
   const derived = derivedOf(config, { accounts, store, now, log });

@@ -39,7 +39,9 @@ export async function serve(
   log: (text: string) => void,
   die: (error: unknown) => void,
 ): Promise<void> {
-  takeLock(`${config.store}.lock`, "shoal-ledger");
+  const lock = takeLock(`${config.store}.lock`, "shoal-ledger");
+  // Whom nobody refers to would be collected, and the lock with it.
+  process.once("exit", () => lock.release());
   const { accounts, store } = load(config);
   const now = (): number => Math.floor(Date.now() / 1000);
   const machines = config.machines.map((machine) => {
