@@ -54,12 +54,15 @@ rsync rsync
 xz xz-utils
 dkimverify python3-dkim
 /usr/lib/python3/dist-packages/nacl python3-nacl
+unbound unbound
+ldns-signzone ldnsutils
+postfix postfix
 EOF
   if [ -n "$missing" ]; then
     echo "set-up: apt-get install$missing" >&2
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq >&2
-    # Tests start their own sshd on loopback; the host's own must not begin to listen because of us.
+    # Tests start their own servers, where nobody else sees them; the host's must not begin to listen because of us.
     policy=/usr/sbin/policy-rc.d
     if [ -e $policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy; fi
     status=0
@@ -70,6 +73,11 @@ EOF
     case $missing in
     *openssh-server*) if [ -d /run/systemd/system ]; then systemctl disable --quiet ssh.service ssh.socket >&2 || true; fi ;;
     esac
+    for service in unbound postfix; do
+      case $missing in
+      *" $service"*) if [ -d /run/systemd/system ]; then systemctl disable --quiet $service.service >&2 || true; fi ;;
+      esac
+    done
   fi
 fi
 

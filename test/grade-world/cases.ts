@@ -138,6 +138,7 @@ export class Cases {
       "loop-a IN CNAME loop-b",
       "loop-b IN CNAME loop-a",
       "odd IN MX 10 a\\032b",
+      "numbers IN MX 10 127.0.0.1.",
       "silent-mx IN MX 10 mx.silent.example.",
     );
     this.#expect("null-mx.plain.example", "tls-problem @ null-mx -");
@@ -148,6 +149,7 @@ export class Cases {
     this.#expect("gone.plain.example", "tls-problem @ unreachable MX", "mx-gone.plain.example");
     this.#expect("loop.plain.example", "tls-problem @ dns-failure MX", "loop-a.plain.example");
     this.#expect("odd.plain.example", "tls-problem @ unreachable -");
+    this.#expect("numbers.plain.example", "tls-problem @ unreachable -");
     this.#expect("silent-mx.plain.example", "tls-problem @ dns-failure MX", "mx.silent.example");
     this.#expect("any.silent.example", "tls-problem @ dns-failure -");
     this.#expect("any.bogus.example", "tls-problem @ dnssec-invalid -");

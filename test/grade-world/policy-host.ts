@@ -27,11 +27,16 @@ export class PolicyHost {
     });
   }
 
-  async listen(address: string): Promise<void> {
+  async listen(address: string, port = 443): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen({ host: address, port: 443 }, resolve);
+      this.#server.listen({ host: address, port }, resolve);
     });
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
   }
 
   close(): void {

@@ -51,22 +51,35 @@ export function matchDane(
   names: readonly string[],
   now: number,
 ): DaneAnswer {
+  try {
+    const found = daneTrouble(records, shown, names, now);
+    return { matched: found === null, trouble: found };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return { matched: false, trouble: trouble("validation-failure", error.message) };
+  }
+}
+
+function daneTrouble(
+  records: readonly TlsaRecord[],
+  shown: Shown,
+  names: readonly string[],
+  now: number,
+): Trouble | null {
   const leaf = shown.leaf;
-  const leafMatches = records.some((record) => record.usage === daneEe && matches(record, leaf));
-  if (leafMatches) return { matched: true, trouble: null };
+  if (records.some((record) => record.usage === daneEe && matches(record, leaf))) return null;
   const anchors = records.filter((record) => record.usage === daneTa);
-  const no = (reason: Trouble): DaneAnswer => ({ matched: false, trouble: reason });
   if (!new Path(anchors, shown, now).reachesAnchor()) {
-    return no(trouble("validation-failure", "the server's certificate matches none of the TLSA records"));
+    return trouble("validation-failure", "the server's certificate matches none of the TLSA records");
   }
   if (!names.some((name) => leaf.checkHost(name, { partialWildcards: false }) !== undefined)) {
-    return no(trouble("certificate-host-mismatch", `the certificate is for another name than "${names[0] ?? ""}"`));
+    return trouble("certificate-host-mismatch", `the certificate is for another name than "${names[0] ?? ""}"`);
   }
-  if (Date.parse(leaf.validTo) < now) {
-    return no(trouble("certificate-expired", `the certificate expired on ${dayOf(leaf)}`));
-  }
-  if (Date.parse(leaf.validFrom) > now) return no(trouble("validation-failure", "the certificate is not valid yet"));
-  return { matched: true, trouble: null };
+  // A date that can't be read is neither before nor after anything.
+  if (!(Date.parse(leaf.validTo) >= now))
+    return trouble("certificate-expired", `the certificate ended on ${leaf.validTo}`);
+  if (Date.parse(leaf.validFrom) <= now) return null;
+  return trouble("validation-failure", `the certificate begins on ${leaf.validFrom}`);
 }
 
 function isSound({ usage, selector, matching, data }: TlsaRecord): boolean {
@@ -111,13 +124,7 @@ class Path {
   }
 
   reachesAnchor(): boolean {
-    if (this.#anchors.length === 0) return false;
-    try {
-      return isServerCertificate(this.#leaf) && this.#extends([this.#leaf]);
-    } catch (error) {
-      if (error instanceof FormatError) return false;
-      throw error;
-    }
+    return this.#anchors.length > 0 && isServerCertificate(this.#leaf) && this.#extends([this.#leaf]);
   }
 
   /** @param path from the leaf upwards, each signed by the next */
@@ -168,8 +175,4 @@ function hasWeakSignature(certificate: X509Certificate): boolean {
 
 function keyOf(publicKeyInfo: Buffer): KeyObject {
   return createPublicKey({ key: publicKeyInfo, format: "der", type: "spki" });
-}
-
-function dayOf({ validTo }: X509Certificate): string {
-  return new Date(validTo).toISOString().slice(0, 10);
 }

@@ -116,9 +116,9 @@ test("one domain that stalls does not delay another", async () => {
   const start = performance.now();
   const slow = by.grade(["stall-greeting.plain.example", "any.silent.example"]);
   await gradeOne(by, "good.plain.example");
-  assert(performance.now() - start < 1000);
+  assert(performance.now() - start < 2500);
   await slow;
-  assert(performance.now() - start < 3500);
+  assert(performance.now() - start < 6000);
 });
 
 test("what is no domain name is no domain", async () => {
@@ -136,6 +136,9 @@ test("what is no domain name is no domain", async () => {
     const grade = await gradeOne(grader(), name);
     assert.equal(printGrade(grade), "tls-problem - no-such-domain -");
   }
+  for (const name of ["127.0.0.1", "25", "example.0"]) {
+    assert.equal(printGrade(await gradeOne(grader(), name)), `tls-problem ${name} no-such-domain -`);
+  }
   await assert.rejects(grader().grade(Array.from({ length: 1001 }, (_, index) => `d${index}.example`)), {
     code: "TOO-LARGE",
   });
@@ -146,7 +149,7 @@ test("without the resolver nothing is graded, within the time", async () => {
   try {
     const start = performance.now();
     const grades = await grader().grade(["good.plain.example", "ee-good.signed.example"]);
-    assert(performance.now() - start < 3500);
+    assert(performance.now() - start < 6000);
     for (const { grade, because } of grades.values())
       assert.deepEqual([grade, because.result], ["none", "dns-failure"]);
   } finally {

@@ -3,12 +3,11 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { FormatError } from "#core/errors.ts";
-import { isDomain } from "#core/mail/address.ts";
 import { AddressGuard } from "./address-guard.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 import { Resolver } from "./dns.ts";
 import { type Judgement, judge, unknownServers } from "./judge.ts";
-import { findMailServers } from "./mail-servers.ts";
+import { findMailServers, isHostName } from "./mail-servers.ts";
 import { trouble } from "./problem.ts";
 import { type ServerProbeOptions, type ServerView, viewServer } from "./server-probe.ts";
 import { Slots } from "./slots.ts";
@@ -118,7 +117,7 @@ export class Grader {
   }
 
   async #probe(domain: string): Promise<DomainGrade> {
-    if (!isDomain(domain)) {
+    if (!isHostName(domain)) {
       const judgement = unknownServers(trouble("no-such-domain", `${JSON.stringify(domain)} is no domain name`));
       return { domain, ...judgement, expires: this.#expiry(0) };
     }

@@ -38,9 +38,14 @@ export async function findMailServers(
     return trouble("null-mx", `the domain "${domain}" says that it takes no mail`);
   }
   const inOrder = lookup.records
-    .filter(({ exchange }) => isDomain(exchange))
+    .filter(({ exchange }) => isHostName(exchange))
     .sort((a, b) => a.preference - b.preference);
   const hosts = [...new Set(inOrder.map(({ exchange }) => exchange))].slice(0, maxServers);
   if (hosts.length === 0) return trouble("unreachable", `the mail servers of "${domain}" have no host names`);
   return { hosts, secure: lookup.secure, ttlSeconds: lookup.ttlSeconds };
+}
+
+/** True for what may be a host's or a domain's name in lower case; addresses are none (RFC 1123 section 2.1). */
+export function isHostName(text: string): boolean {
+  return isDomain(text) && !/(^|\.)[0-9]+$/.test(text);
 }
