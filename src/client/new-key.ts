@@ -24,7 +24,7 @@ export async function makeKey(file: string, comment: string, what: string, optio
     say("shoal", `made the ${what} "${file}" without a passphrase; ssh-keygen -p -f FILE adds one`);
     return;
   }
-  say("shoal", `making the ${what} "${file}": ssh-keygen asks for a passphrase for it`);
+  say("shoal", `making the ${what} "${file}"; its passphrase:`);
   const child = spawn("ssh-keygen", args, { stdio: "inherit" });
   const status = await new Promise<number | null>((done, reject) => {
     child.once("error", (cause) => reject(new HostError("EXEC", 'can\'t start "ssh-keygen"', { cause })));

@@ -256,7 +256,7 @@ class Change {
       if (target === null) {
         say(
           "shoal",
-          `not asked whether "${host}" has it: the key of this computer needs its passphrase; shoal account show`,
+          `shoal account show asks "${host}" whether it has it too: the key of this computer needs its passphrase for that`,
         );
         return;
       }

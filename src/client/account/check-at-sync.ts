@@ -34,7 +34,7 @@ export function isConnectionFailure(error: unknown): boolean {
 /** The error with what is known of the account, if it is a refused login. */
 export async function explainRefusedLogin(error: unknown, profile: Profile, places: Places): Promise<unknown> {
   if (!(error instanceof HostError && error.code === "AUTH")) return error;
-  const { standing } = await new AccountMemory(places, profile.domain ?? null).load();
-  const hint = whyRefused(standing, await ownKeys(profile));
+  const known = await new AccountMemory(places, profile.domain ?? null).load();
+  const hint = whyRefused(known, await ownKeys(profile));
   return hint === undefined ? error : new HostError("AUTH", error.message, { cause: error, hint });
 }

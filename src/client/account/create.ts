@@ -93,6 +93,7 @@ Example:
     const devices = await devicesOfFiles(profile.identities);
     const masters = await masterFiles(valuesOf(options, "master"), places, address);
     const recoveries = await recoveryFiles(valuesOf(options, "recovery"), options["no-recovery"] === true, account);
+    say("shoal", "these keys sign the account now");
     const keys: OwnerKey[] = [];
     for (const file of [...masters, ...recoveries]) keys.push(await loadOwnerKey(file, places));
     const lineOf = (file: string): string => keys.find(({ path }) => path === file)?.line ?? "";

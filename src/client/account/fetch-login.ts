@@ -1,11 +1,11 @@
 /** How this computer's own key logs in to where mail is, when it is only to look at the account. */
 
-import type { Standing } from "#core/account/step.ts";
 import { HostError } from "#core/errors.ts";
 import type { SshOptions } from "#host/ssh.ts";
 import type { Places } from "../places.ts";
 import { type Profile, sshOptionsOf } from "../profile.ts";
 import { readPublicHalf } from "../public-half.ts";
+import type { Knowledge } from "./memory.ts";
 import { isReady, loadOwnerKey } from "./owner-key.ts";
 import { mayAsk } from "./signer.ts";
 
@@ -48,7 +48,10 @@ export async function ownKeys(profile: Profile): Promise<Set<string>> {
  * Why a login may have been refused, by what is known of the account; undefined where nothing is.
  * @param own as {@link ownKeys}
  */
-export function whyRefused(standing: Standing | null, own: ReadonlySet<string>): string | undefined {
+export function whyRefused({ standing, origin }: Knowledge, own: ReadonlySet<string>): string | undefined {
+  if (standing === null && origin === "created") {
+    return "the operator has to add the account first: shoal account request prints what the operator needs";
+  }
   if (standing === null) return undefined;
   const isThere = standing.state.devices.some(({ auth, key }) => auth && own.has(key));
   return isThere

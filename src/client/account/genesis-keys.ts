@@ -11,9 +11,9 @@ import type { Places } from "../places.ts";
 import { ask, confirm, hasTerminal } from "./ask.ts";
 
 const RECOVERY_EXPLAINED = `A recovery key brings the account back if this computer is lost, or if somebody steals the master
-key: it takes the account back, and throws a thief out, within 72 hours even after the thief
-removed it. Nobody else can do that for you, not the operator either. So its private part belongs
-to another place than this computer: a USB stick in a drawer, a safe. Give it a passphrase.`;
+key. It still works 72 hours after a thief has removed it, and throws the thief out. Nobody else
+can do that for you, not the operator either. So its private part belongs to another place than
+this computer: a USB stick in a drawer, a safe. Give it a passphrase.`;
 
 /** A name for a key file that nothing has yet: `master_ed25519`, `master_ed25519_2`, and so on. */
 export async function freshPath(folder: string, name: string): Promise<string> {

@@ -25,12 +25,12 @@ export interface Look {
 /** Looks at where mail is, and remembers what it shows. */
 export async function lookAtFetch(profile: Profile, places: Places, memory: AccountMemory): Promise<Look> {
   return await look(profile.host, async () => {
-    const { standing } = await memory.load();
+    const known = await memory.load();
     const target = await deviceTarget(profile, places, true);
     if (target === null) throw new HostError("AUTH", "no key of this computer can log in there");
     const sftp = await SftpConnection.open(target).catch(async (cause: unknown) => {
       if (!(cause instanceof HostError && cause.code === "AUTH")) throw cause;
-      const hint = whyRefused(standing, await ownKeys(profile)) ?? cause.hint;
+      const hint = whyRefused(known, await ownKeys(profile)) ?? cause.hint;
       throw new HostError("AUTH", cause.message, { cause, hint });
     });
     return await learnFrom(sftp, fetchBase(profile), profile.host, memory);

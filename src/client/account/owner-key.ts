@@ -1,9 +1,11 @@
 /** Master and recovery keys as the owner has them: in files, in an agent, on a token. Only ssh-keygen and ssh use them. */
 
 import { say } from "#cli/terminal.ts";
-import { HostError } from "#core/errors.ts";
+import { HostError, VerifyError } from "#core/errors.ts";
+import { parsePrivateKey } from "#core/ssh/private-key.ts";
 import { parsePublicKey } from "#core/ssh/public-key.ts";
 import { tryExec } from "#host/exec.ts";
+import { readBounded } from "#host/files.ts";
 import { makeAskpass } from "../identities.ts";
 import { passphraseFor } from "../passphrase.ts";
 import type { Places } from "../places.ts";
@@ -26,12 +28,31 @@ export async function loadOwnerKey(path: string, places: Places): Promise<OwnerK
   const { key, isProtected } = await readPublicHalf(path);
   const { line } = parsePublicKey(key);
   if (!isProtected || (await isInAgent(line))) return { path, line, askpass: undefined };
-  const passphrase = await passphraseFor(path);
+  const passphrase = await rightPassphrase(path);
   return {
     path,
     line,
     askpass: { program: await makeAskpass(places.state), env: { SHOAL_SSH_PASSPHRASE: passphrase } },
   };
+}
+
+const MAX_TRIES = 3;
+
+/** Asked for again while it is wrong, if there is a person to ask. */
+async function rightPassphrase(path: string): Promise<string> {
+  const text = (await readBounded(path, 65_536)).toString("latin1");
+  for (let tries = 1; ; tries++) {
+    const passphrase = await passphraseFor(path);
+    try {
+      parsePrivateKey(text, passphrase);
+      return passphrase;
+    } catch (error) {
+      // What is of no kind that can be opened here, as a token's key, is for ssh-keygen to judge.
+      if (!(error instanceof VerifyError && error.code === "PASSPHRASE")) return passphrase;
+      if (tries === MAX_TRIES || process.stdin.isTTY !== true) throw error;
+      say("shoal", "that is not its passphrase");
+    }
+  }
 }
 
 /** True if the key can be used without asking for a passphrase. */
