@@ -143,7 +143,7 @@ function markedMessage(): Buffer {
     "Content-Transfer-Encoding: quoted-printable",
     "",
     `${show()} and [cid:${image}] =`,
-    `${show()}`,
+    show(),
     `--${outer}`,
     `Content-Type: multipart/signed; protocol="application/pgp-signature"; micalg=pgp-sha256; boundary="${signed}"; x=${hide()}`,
     "",

@@ -1,0 +1,293 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { FormatError, PolicyError } from "#core/errors.ts";
+import { fieldOf } from "#core/mail/message-fields.ts";
+import { parseMime } from "#core/mail/mime.ts";
+import { ALICE, countingRandom } from "#test/hostile-submissions/hostile-submissions.ts";
+import { type PreparedSubmission, prepareSubmission, type SubmissionOptions } from "./prepare.ts";
+
+function prepare(message: Buffer | string, options: Partial<SubmissionOptions> = {}): PreparedSubmission {
+  const bytes = typeof message === "string" ? Buffer.from(message) : message;
+  return prepareSubmission(bytes, {
+    ...ALICE,
+    random: countingRandom(),
+    envelopeFrom: null,
+    recipients: null,
+    ...options,
+  });
+}
+
+function refusal(message: Buffer | string, options: Partial<SubmissionOptions> = {}): string {
+  try {
+    prepare(message, options);
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof PolicyError) return error.code;
+    throw error;
+  }
+  return "accepted";
+}
+
+const SIMPLE = "From: alice@example.org\nTo: bob@example.net\nSubject: hi\n\nhello\n";
+
+test("a plain message, byte for byte", () => {
+  const { message, ...rest } = prepare(`X-Mailer: x\nBcc: carol@example.com\n${SIMPLE}`);
+  assert.equal(
+    message.toString(),
+    [
+      "Received: by out.mail.example.org id e653ff6d5daac493;",
+      " Fri, 15 Jan 2027 08:00:00 +0000",
+      "Date: Fri, 15 Jan 2027 08:00:00 +0000",
+      "From: alice@example.org",
+      "To: bob@example.net",
+      `Message-ID: ${rest.messageId}`,
+      "Subject: hi",
+      "",
+      "hello",
+      "",
+    ].join("\r\n"),
+  );
+  assert.match(rest.messageId, /^<[0-9a-f]{32}@example\.org>$/);
+  assert.deepEqual(
+    { ...rest, messageId: "" },
+    {
+      envelopeFrom: "alice@example.org",
+      recipients: ["bob@example.net", "carol@example.com"],
+      messageId: "",
+      warnings: [
+        { kind: "added", what: "Message-ID", count: 1 },
+        { kind: "dropped", what: "X-Mailer", count: 1 },
+        { kind: "added", what: "Date", count: 1 },
+      ],
+    },
+  );
+});
+
+test("signed parts keep every byte, wherever they stand, and whatever is in them", () => {
+  const signed = [
+    "Content-Type: multipart/mixed; boundary=in; protected-headers=v1",
+    "X-Mailer: stays",
+    "Received: stays",
+    "",
+    "--in",
+    "content-TYPE:text/plain;charset=UTF-8  ",
+    "",
+    "cid:one@two trailing   ",
+    "--in",
+    "",
+    "--in--",
+    "",
+    "--outer-not",
+  ].join("\r\n");
+  const own = `Content-Type: multipart/signed; boundary="outer"; protocol="application/pgp-signature"; micalg=pgp-sha256`;
+  const multipart = `\r\n\r\npreamble\r\n--outer\r\n${signed}\r\n--outer\r\nContent-Type: application/pgp-signature\r\n\r\nSIG\r\n--outer--\r\n`;
+  const head = "From: alice@example.org\r\nTo: bob@example.net\r\nMIME-Version: 1.0\r\n";
+  for (const message of [
+    `${head}${own}${multipart}`,
+    `${head}Content-Type: multipart/mixed; boundary=list\r\n\r\n--list\r\n${own}${multipart}--list\r\nContent-ID: <one@two>\r\n\r\nfooter\r\n--list--\r\n`,
+  ]) {
+    for (const text of [message, message.replaceAll("\r\n", "\n")]) {
+      const out = prepare(text).message.toString();
+      const boundary = /boundary=([0-9a-f]{32});\s+protocol/.exec(out)?.[1];
+      assert.ok(boundary !== undefined);
+      assert.ok(
+        out.includes(
+          `\r\n--${boundary}\r\n${signed}\r\n--${boundary}\r\nContent-Type: application/pgp-signature\r\n\r\nSIG\r\n--${boundary}--`,
+        ),
+      );
+      assert.ok(!out.includes("preamble"));
+      // What a signed part shows can't be renamed.
+      if (text.includes("Content-ID")) assert.ok(out.includes("Content-ID: <one@two>"));
+    }
+  }
+});
+
+test("Content-IDs are renamed where they are declared and where they are shown, in every encoding", () => {
+  const html = `<img src="cid:a.1@host.lan"><img src='CID:a.1%40host.lan'>url(cid:a.1@host.lan) cid:a.1@host.land &é`;
+  const quotedPrintable = html.replaceAll("=", "=3D").replace("é", "=C3=A9").replace("host", "ho=\nst");
+  const encodings: [string, string][] = [
+    ["8bit", html],
+    ["base64", Buffer.from(html).toString("base64")],
+    ["quoted-printable", quotedPrintable],
+  ];
+  for (const [encoding, text] of encodings) {
+    const { message } = prepare(
+      `From: alice@example.org\nTo: bob@example.net\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: ${encoding}\n\n${text}\n--b\nContent-Type: image/png\nContent-ID: <a.1@host.lan>\n\nx\n--b--\n`,
+    );
+    const { parts } = parseMime(message);
+    const id = /Content-ID: <([0-9a-f]{32}@example\.org)>/.exec(message.toString())?.[1] ?? "";
+    const [shown] = parts;
+    assert.ok(shown !== undefined && id !== "");
+    const decoded =
+      encoding === "8bit"
+        ? shown.body
+        : encoding === "base64"
+          ? Buffer.from(shown.body.toString(), "base64")
+          : Buffer.from(
+              shown.body
+                .toString()
+                .replaceAll("=\r\n", "")
+                .replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+              "latin1",
+            );
+    assert.equal(
+      decoded.toString(),
+      `<img src="cid:${id}"><img src='CID:${id}'>url(cid:${id}) cid:a.1@host.land &é`,
+      encoding,
+    );
+  }
+});
+
+test("a new Content-ID never makes a line too long", () => {
+  const line = `<img src="cid:a@b">${"x".repeat(979)}`;
+  const { message } = prepare(
+    `From: alice@example.org\nTo: bob@example.net\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n${line}\n--b\nContent-ID: <a@b>\n\nx\n--b--\n`,
+  );
+  assert.ok(
+    message
+      .toString()
+      .split("\r\n")
+      .every((text) => text.length <= 998),
+  );
+  assert.match(message.toString(), /Content-Transfer-Encoding: quoted-printable/);
+});
+
+test("threads hold: one's own identifiers are always renamed alike, those of others stay, another key renames otherwise", () => {
+  const first = prepare(`Message-ID: <1.2-alice@example.org>\n${SIMPLE}`);
+  const again = prepare(`Message-ID: <1.2-alice@example.org>\n${SIMPLE}`);
+  assert.equal(again.messageId, first.messageId);
+  const answer = prepare(
+    `Message-ID: <x@laptop.example.com>\nReferences: <1.2-alice@example.org> <y@laptop.example.com>\n <z@other.example>\nIn-Reply-To: <1.2-alice@example.org>\n${SIMPLE}`,
+  );
+  const { fields } = parseMime(answer.message);
+  assert.equal(fieldOf(fields, "in-reply-to"), first.messageId);
+  const second = prepare(`Message-ID: <y@laptop.example.com>\n${SIMPLE}`);
+  assert.equal(fieldOf(fields, "references"), `${first.messageId} ${second.messageId} <z@other.example>`);
+  assert.notEqual(
+    prepare(`Message-ID: <1.2-alice@example.org>\n${SIMPLE}`, { threadKey: Buffer.alloc(32, 8) }).messageId,
+    first.messageId,
+  );
+  const bob = { ...ALICE.account, name: "bob" };
+  const bobs = prepare(`Message-ID: <1.2-alice@example.org>\n${SIMPLE.replace("alice", "bob")}`, { account: bob });
+  assert.notEqual(bobs.messageId, first.messageId);
+  const neutral = "<0123456789abcdef0123456789abcdef@example.org>";
+  assert.equal(prepare(`Message-ID: ${neutral}\n${SIMPLE}`).messageId, neutral);
+});
+
+test("recipients: of the command alone, of the header, of a message sent again; each once", () => {
+  const header =
+    "Cc: Carol <carol@example.com>, BOB@example.net, bob@EXAMPLE.NET, Dave@example.org, dave@example.org\nBcc: g: erin@example.com;\n";
+  assert.deepEqual(prepare(`${header}${SIMPLE}`).recipients, [
+    ...["bob@example.net", "carol@example.com", "BOB@example.net", "Dave@example.org", "erin@example.com"],
+  ]);
+  assert.deepEqual(prepare(`${header}${SIMPLE}`, { recipients: ["x@example.net"] }).recipients, ["x@example.net"]);
+  const again = prepare(
+    `Resent-From: alice@example.org\nResent-To: y@example.net\nResent-Bcc: z@example.net\n${header}${SIMPLE}`,
+  );
+  assert.deepEqual(again.recipients, ["y@example.net", "z@example.net"]);
+});
+
+test("aliases are another face of the same account, and never together with it", () => {
+  const alias = SIMPLE.replace("alice", "k3j2");
+  assert.equal(prepare(alias).envelopeFrom, "k3j2@example.org");
+  assert.equal(prepare(alias, { envelopeFrom: "k3j2+x@example.org" }).envelopeFrom, "k3j2+x@example.org");
+  assert.equal(refusal(alias, { envelopeFrom: "alice@example.org" }), "ALIAS-LEAK");
+  assert.equal(refusal(alias, { account: { ...ALICE.account, aliases: new Set() } }), "FORGED");
+  const autocrypt = "Autocrypt: addr=k3j2@example.org; keydata=QUxJQ0U=\n";
+  assert.ok(!prepare(`${autocrypt}${alias}`).message.includes("QUxJQ0U"), "a key names its owner");
+  assert.ok(
+    prepare(`${autocrypt.replace("k3j2", "alice")}${SIMPLE}`).message.includes(
+      "Autocrypt: addr=alice@example.org; keydata=",
+    ),
+  );
+});
+
+test("limits", () => {
+  assert.equal(refusal(SIMPLE, { limits: { bytes: 60 } }), "TOO-LARGE");
+  const big = `${SIMPLE}${"x\n".repeat(1000)}`;
+  assert.equal(refusal(big, { limits: { bytes: big.length } }), "TOO-LARGE", "counted with CRLF");
+  assert.equal(refusal(SIMPLE, { limits: { headerBytes: 20 } }), "TOO-LARGE");
+  assert.equal(refusal(SIMPLE, { limits: { recipients: 0 } }), "TOO-MANY");
+});
+
+const corpora = ["hostile-submissions", "friendly-submissions"].flatMap((name) => {
+  const folder = join(import.meta.dirname, "../../../../test", name);
+  return readdirSync(folder).flatMap((file) => (file.endsWith(".eml") ? [readFileSync(join(folder, file))] : []));
+});
+
+test("whatever is handed in is refused, or comes out well formed, without Bcc, with one Received, and goes in again", () => {
+  const change = fc.record({
+    at: fc.nat(),
+    remove: fc.nat({ max: 40 }),
+    insert: fc.oneof(
+      fc.constantFrom(
+        ...'\n|\r\n|\n |:|@|,|;|<|>|"|(|)|\\|--|boundary=|\0|\r|é|Bcc: secret@example.com\n|From: '.split("|"),
+      ),
+      fc.string({ maxLength: 20 }),
+    ),
+  });
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...corpora), fc.array(change, { maxLength: 3 }), (seed, changes) => {
+      let message = seed;
+      for (const { at, remove, insert } of changes) {
+        const start = at % (message.length + 1);
+        message = Buffer.concat([message.subarray(0, start), Buffer.from(insert), message.subarray(start + remove)]);
+      }
+      let prepared: PreparedSubmission;
+      try {
+        prepared = prepare(message, { recipients: ["bob@example.net"] });
+      } catch (error) {
+        if (error instanceof FormatError || error instanceof PolicyError) return;
+        throw error;
+      }
+      accepted += 1;
+      const text = prepared.message.toString("latin1");
+      const { fields } = parseMime(prepared.message);
+      assert.ok(fields.every(({ name }) => !/^(bcc|resent-.*|x-.*|return-path|user-agent)$/.test(name)));
+      assert.equal(fields.filter(({ name }) => name === "received").length, 1);
+      assert.equal(fields.filter(({ name }) => name === "from").length, 1);
+      assert.match(text, /\r\n$/);
+      assert.doesNotMatch(text.replaceAll("\r\n", ""), /[\r\n\0]/);
+      assert.ok(text.split("\r\n").every((line) => line.length <= 998));
+      const again = prepare(prepared.message, { recipients: ["bob@example.net"] });
+      assert.equal(again.messageId, prepared.messageId);
+      assert.equal(again.message.length, prepared.message.length);
+      assert.deepEqual(
+        again.warnings.filter(({ kind, what }) => kind !== "left" && what !== "Received"),
+        [],
+      );
+    }),
+    { numRuns: 1500 },
+  );
+  assert.ok(accepted > 100, `${accepted} accepted`);
+});
+
+test("no byte of a dropped field comes out", () => {
+  const name = fc.stringMatching(/^X-[A-Za-z0-9-]{1,20}$/);
+  fc.assert(
+    fc.property(name, fc.stringMatching(/^[a-z]{12,40}$/), fc.nat({ max: 3 }), (field, value, line) => {
+      const lines = SIMPLE.split("\n");
+      lines.splice(line, 0, `${field}: ${value}\n\t${value}`);
+      const out = prepare(lines.join("\n")).message.toString().toLowerCase();
+      assert.ok(!out.includes(value.toLowerCase()) && !out.includes(field.toLowerCase()));
+    }),
+  );
+});
+
+test("huge and twisted messages take a bounded time", () => {
+  const start = performance.now();
+  const head = "From: alice@example.org\nTo: bob@example.net\nMIME-Version: 1.0\n";
+  const ids = Array.from({ length: 990 }, (_, index) => `--b\nContent-ID: <i${index}@x>\n\nx\n`).join("");
+  const references = `${`cid:i1,${"'.".repeat(140)} `.repeat(3)}\n`.repeat(4000);
+  prepare(
+    `${head}Content-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n${references}\n${ids}--b--\n`,
+  );
+  const words = `=?utf-8?q?${"a".repeat(60)}?=\n `.repeat(800);
+  prepare(`${head}List-Id: ${words}x\n\nx\n`);
+  prepare(`${head}Content-Type: message/disposition-notification\n\n${`${"a".repeat(990)}\n`.repeat(2000)}`);
+  prepare(`${head}Content-Type: text/plain\n\n${"--\n".repeat(500_000)}`);
+  assert.ok(performance.now() - start < 4000, `${performance.now() - start} ms`);
+});
