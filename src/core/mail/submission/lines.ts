@@ -50,7 +50,8 @@ function withCrlf(message: Buffer, lines: number): Buffer {
   for (let start = 0; start < message.length; ) {
     const lf = indexOrEnd(message, LF, start);
     length += message.copy(out, length, start, lf);
-    length += CRLF.copy(out, length);
+    out[length++] = CR;
+    out[length++] = LF;
     start = lf + 1;
   }
   return out.subarray(0, length);

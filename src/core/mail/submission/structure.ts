@@ -27,12 +27,13 @@ interface EntityHead {
 export interface LeafPart extends EntityHead {
   readonly kind: "leaf";
   readonly body: Buffer;
+  readonly isEightBit: boolean;
 }
 
 export interface MultipartPart extends EntityHead {
   readonly kind: "multipart";
   readonly parts: readonly Part[];
-  /** Of all that is inside. */
+  /** Whether one of its parts is. */
   readonly isEightBit: boolean;
 }
 
@@ -40,6 +41,7 @@ export interface MultipartPart extends EntityHead {
 export interface SignedPart {
   readonly kind: "signed";
   readonly bytes: Buffer;
+  readonly isEightBit: boolean;
 }
 
 export type Part = LeafPart | MultipartPart | SignedPart;
@@ -98,7 +100,7 @@ function readPart(
     if (head.type.value === "message/rfc822") warnings.add("left", "the message inside, with its header");
     // A message inside is what somebody else wrote: it is labelled as it is.
     const encoding = eightBit >= 0 && head.encoding === "7bit" ? "8bit" : head.encoding;
-    return { kind: "leaf", ...head, encoding, body: message.subarray(start, end) };
+    return { kind: "leaf", ...head, encoding, body: message.subarray(start, end), isEightBit: eightBit >= 0 };
   }
   const place = fields.find(({ key }) => key === "content-type")?.place ?? { message, offset: start };
   if (head.encoding === "base64" || head.encoding === "quoted-printable") {
@@ -114,12 +116,14 @@ function readPart(
   if (isSigned && ranges.length !== 2) throw mistake(place, `multipart/signed with ${ranges.length} parts: expected 2`);
   const inDigest = head.type.value === "multipart/digest" ? "message/rfc822" : undefined;
   const parts = ranges.map((range, index): Part => {
-    if (isSigned && index === 0) return { kind: "signed", bytes: message.subarray(range.start, range.end) };
+    if (isSigned && index === 0) {
+      const isEightBit = context.hasEightBit && firstEightBit(message, range.start, range.end) >= 0;
+      return { kind: "signed", bytes: message.subarray(range.start, range.end), isEightBit };
+    }
     const header = readStrictHeader(message, range.start, range.end);
     return readPart(context, header.fields, { start: header.bodyStart, end: range.end }, [...open, boundary], inDigest);
   });
-  const isEightBit = context.hasEightBit && firstEightBit(message, start, end) >= 0;
-  return { kind: "multipart", ...head, parts, isEightBit };
+  return { kind: "multipart", ...head, parts, isEightBit: parts.some(({ isEightBit }) => isEightBit) };
 }
 
 function checkEightBit(head: EntityHead, place: { message: Buffer; offset: number }): void {
