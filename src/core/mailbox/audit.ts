@@ -99,13 +99,7 @@ export function audit(input: AuditInput): AuditResult {
       readAgain: asksAgain(input, found),
     };
   }
-  const files = judgeFiles(
-    input,
-    memory,
-    chain.live,
-    records.deleted,
-    found.some(({ code }) => code === "CLOCK"),
-  );
+  const files = judgeFiles(input, memory, chain.live, records.deleted, new Set(found.map(({ code }) => code)));
   found.push(...files.findings);
   const { findings: open, acknowledged } = sorted(found, memory);
   const believed = open.every(({ code }) => code === "STALE")

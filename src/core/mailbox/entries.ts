@@ -8,7 +8,7 @@ export const MAX_ENTRIES_BYTES = 32 * 1024 * 1024;
 
 /**
  * Reads the entries up to a number: without gaps, times in order, no digest twice. What stands behind that number is not
- * looked at: no head speaks for it yet, and the last line may be half written.
+ * looked at: no head speaks for it yet. Nor is a last line without its end, which is being written.
  * @throws FormatError LEDGER, TOO-LARGE
  */
 export function parseEntries(bytes: Buffer, upTo: number): Entry[] {
@@ -21,7 +21,7 @@ export function parseEntries(bytes: Buffer, upTo: number): Entry[] {
   let before: Entry | undefined;
   for (let at = 0; at < text.length && (before?.seq ?? 0) < upTo; ) {
     const end = text.indexOf("\n", at);
-    if (end < 0) throw new FormatError("LEDGER", `entries: the line behind ${before?.seq ?? 0} has no end`);
+    if (end < 0) break;
     const entry = parseEntry(text.slice(at, end));
     // The whole file may lie behind: every line was dropped, and what stands there came later.
     if (before === undefined && entry.seq > upTo) break;

@@ -2,7 +2,7 @@
 
 import type { AuditInput } from "./audit.ts";
 import { digestOfName, type Entry, mailName } from "./entry.ts";
-import { type Finding, findings as say } from "./finding.ts";
+import { type Finding, type FindingCode, findings as say } from "./finding.ts";
 import { MAX_SKEW_SECONDS, MAX_WAIT_SECONDS } from "./judge-head.ts";
 import type { Removal } from "./judge-records.ts";
 import type { AuditMemory } from "./memory.ts";
@@ -22,14 +22,16 @@ export interface JudgedFiles {
 
 type Verdict = "may-open" | "to-hash" | "to-remove" | "gone" | "expired" | "none" | Finding;
 
-/** @param isClockWrong the device can't judge what is expired */
+/** @param codes of what is known to be wrong with the head */
 export function judgeFiles(
   input: AuditInput,
   memory: AuditMemory,
   live: readonly Entry[],
   deleted: ReadonlyMap<number, Removal>,
-  isClockWrong: boolean,
+  codes: ReadonlySet<FindingCode>,
 ): JudgedFiles {
+  // The device can't judge what is expired.
+  const isClockWrong = codes.has("CLOCK");
   const sizes = new Map<string, number>();
   // A name that is listed twice with two sizes fits neither.
   for (const { name, size } of input.mail) sizes.set(name, sizes.has(name) && sizes.get(name) !== size ? -1 : size);
@@ -51,6 +53,7 @@ export function judgeFiles(
     input.mail.map(({ name }) => name).filter((name) => !named.has(name)),
     input,
     memory,
+    codes.has("STALE"),
   );
   return {
     findings: [
@@ -105,6 +108,7 @@ function judgeUnnamed(
   names: readonly string[],
   { digests, now }: AuditInput,
   memory: AuditMemory,
+  isStale: boolean,
 ): { findings: Finding[]; waiting: Map<string, number> } {
   const findings: Finding[] = [];
   const waiting = new Map<string, number>();
@@ -115,7 +119,8 @@ function judgeUnnamed(
       findings.push(say.neverDelivered(name, "it is not named after its content"));
       continue;
     }
-    const since = Math.min(memory.waiting.get(name) ?? now, now);
+    // While the signer is silent nothing can be named, and that it is silent is a finding itself.
+    const since = isStale ? now : Math.min(memory.waiting.get(name) ?? now, now);
     waiting.set(name, since);
     if (now - since >= MAX_WAIT_SECONDS) findings.push(say.neverDelivered(name, "no entry names it"));
   }

@@ -35,6 +35,7 @@ export function judgeRecords(
   const deleted = new Map<number, Removal>();
   const counting: { name: string; record: DeletionRecord }[] = [];
   const findings: Finding[] = [];
+  const forked = new Set<string>();
   for (const { name, bytes } of del) {
     if (!/^[0-9a-f]{16}-[1-9][0-9]{0,14}$/.test(name)) continue;
     const judged = readRecord(name, bytes, standing.id, standing.state.domain);
@@ -46,7 +47,10 @@ export function judgeRecords(
       continue;
     }
     const contradiction = contradictionOf(record, hashAt, digests, head);
-    if (contradiction !== null) findings.push(say.deviceFork(record.device, name, contradiction));
+    if (contradiction !== null && !forked.has(record.device)) {
+      forked.add(record.device);
+      findings.push(say.deviceFork(record.device, name, contradiction));
+    }
     counting.push({ name, record });
     const isDone = names.has(doneName(record));
     for (const { seq, digest } of record.deleted) {

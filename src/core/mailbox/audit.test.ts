@@ -1,0 +1,39 @@
+/** The audit against random honest histories, in which it has nothing to say, and against every attack on them. */
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { attacks, ledgerAttacks } from "#test/mailbox/attacks.ts";
+import { auditFolder, play, sceneOf, wordsOf } from "#test/mailbox/scene.ts";
+import { emptyTally, simulate } from "#test/mailbox/simulate.ts";
+
+/** `test/mailbox-simulation.ts` takes as many as one likes. */
+const HISTORIES = 4;
+const STEPS = 250;
+const SCENES = 2;
+const STEPS_OF_SCENE = 30;
+
+test("honest histories raise no alarm, whatever is interrupted", () => {
+  const tally = emptyTally();
+  for (let seed = 1; seed <= HISTORIES; seed++) simulate(seed, STEPS, tally);
+  assert.deepEqual(tally.false, []);
+  assert.ok(
+    tally.audits > 150 && tally.delivered > 400 && tally.removed > 200 && tally.reread > 0,
+    JSON.stringify(tally),
+  );
+});
+
+describe("attacks", () => {
+  const scenes = Array.from({ length: SCENES }, (_, index) => index + 1);
+  for (const attack of [...attacks, ...ledgerAttacks]) {
+    test(attack.name, () => {
+      for (const seed of scenes) {
+        const scene = sceneOf(seed, STEPS_OF_SCENE);
+        assert.deepEqual(wordsOf(auditFolder(scene.world, scene.world.folder, null)), [], "honest before");
+        const { expected, memory, fresh, opened } = play(attack, scene);
+        assert.deepEqual(memory, [...expected.memory].sort(), `device with memory, seed ${seed}`);
+        assert.deepEqual(fresh, [...expected.fresh].sort(), `new device, seed ${seed}`);
+        assert.deepEqual(opened, [], `seed ${seed}`);
+      }
+    });
+  }
+});
