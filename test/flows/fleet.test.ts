@@ -256,6 +256,12 @@ test("accounts are added, listed, suspended, resumed, changed and removed; verif
   await ok("account", "suspend", ...operator, "bob");
   assert.equal(await keysOf("bob"), "");
   assert.equal((await list())["bob"]?.status, "suspended");
+  assert.match(
+    await ok("exec", "keys", "--", "cat", "/etc/ssh/authorized_keys/bob"),
+    /^restrict ssh-ed25519 \S+\n$/,
+    "the owner can still change the account",
+  );
+  assert.match(await ok("account", "verify"), /3 accounts are the same/);
   await ok("account", "resume", ...operator, "bob");
   assert.match(await keysOf("bob"), /^restrict /);
   await ok("account", "set", ...operator, "--quota", "200 MB", "bob");

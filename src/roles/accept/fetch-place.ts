@@ -18,7 +18,7 @@ import { makeFolder, type Place } from "./logins.ts";
 export function fetchPlace({ number, mailFolder }: FetchConfig): Place {
   return {
     has: (entry) => entry.fetch === number,
-    keys: (standing) => ({ lines: authKeys(standing), until: null }),
+    keys: ({ status }, standing) => ({ lines: status === "suspended" ? [] : authKeys(standing), until: null }),
     makeFolders: (name, uid) => {
       const home = join(mailFolder, name);
       makeFolder(home, { mode: 0o751, uid: 0, gid: uid });

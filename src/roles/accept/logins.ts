@@ -27,7 +27,7 @@ export interface Place {
   /** Whether an account is of this machine. */
   has(entry: DirectoryEntry): boolean;
   /** Lines of `authorized_keys` at a time, and when they change by themselves (Unix seconds, null for never). */
-  keys(standing: Standing, now: number): { lines: string[]; until: number | null };
+  keys(entry: DirectoryEntry, standing: Standing, now: number): { lines: string[]; until: number | null };
   /** Makes the folders of an account, or makes them right. */
   makeFolders(name: string, uid: number): void;
   /** Where its chain is shown; the folder is made by {@link makeFolders}. */
@@ -146,9 +146,7 @@ export class Logins implements Derived {
     const chain = printChain(store.versions(entry.account));
     replaceIfOther(place.chainFile(name), chain, { ...ROOT, mode: 0o644 });
     const { lines, until } =
-      standing === undefined || entry.status === "suspended"
-        ? { lines: [], until: null }
-        : place.keys(standing, this.#options.now());
+      standing === undefined ? { lines: [], until: null } : place.keys(entry, standing, this.#options.now());
     if (until === null) this.#until.delete(name);
     else this.#until.set(name, until);
     const text = lines.map((line) => `${line}\n`).join("");
