@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createConnection } from "node:net";
+import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer, text } from "node:stream/consumers";
@@ -196,9 +196,20 @@ export class Programs {
     reader: FeedReader<Incoming>,
     end: "accept" | "keys" = "accept",
   ): Promise<FeedConnection<Incoming>> {
-    const socket = createConnection(join(this.#links, `${role}.${end}`));
-    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    const socket = await this.raw(role, end);
     return new FeedConnection({ readable: socket, writable: socket, destroy: () => socket.destroy() }, reader);
+  }
+
+  /** The same without any manners. */
+  async raw(role: Role, end: "accept" | "keys" = "accept"): Promise<Socket> {
+    const socket = createConnection(this.link(role, end));
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    return socket;
+  }
+
+  /** The socket that the ledger's connection leads to. */
+  link(role: Role, end: "accept" | "keys" = "accept"): string {
+    return join(this.#links, `${role}.${end}`);
   }
 
   /** `shoal-ledger VERB` or `shoal-accept VERB`. */

@@ -1,6 +1,6 @@
 /** shoal-accept at work: what is stored becomes files, then the ledger is listened to. */
 
-import { renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { Accounts } from "#core/account/accounts.ts";
 import { fromLedger } from "#core/account/feed.ts";
 import { FormatError } from "#core/errors.ts";
@@ -63,8 +63,12 @@ function load(config: AcceptConfig, log: (text: string) => void): { accounts: Ac
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     log(`${error.message}; it is kept as "${config.store}.damaged", and everything is asked for anew`);
-    for (const file of ["-wal", "-shm"]) rmSync(`${config.store}${file}`, { force: true });
-    renameSync(config.store, `${config.store}.damaged`);
+    // SQLite finds what it had not merged yet by this name.
+    for (const file of ["", "-wal"]) {
+      rmSync(`${config.store}.damaged${file}`, { force: true });
+      if (existsSync(`${config.store}${file}`)) renameSync(`${config.store}${file}`, `${config.store}.damaged${file}`);
+    }
+    rmSync(`${config.store}-shm`, { force: true });
     return open(config);
   }
 }
