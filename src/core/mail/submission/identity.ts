@@ -1,6 +1,6 @@
 /** Who may be named as the sender: addresses of the account, and only one face of it in a message. */
 
-import { FormatError, PolicyError } from "#core/errors.ts";
+import { PolicyError } from "#core/errors.ts";
 import { type Address, accountOf } from "#core/mail/address.ts";
 import { decodeEncodedWords } from "#core/mail/encoded-words.ts";
 import type { ListedMailbox } from "./address-list.ts";
@@ -82,7 +82,7 @@ export class Identity {
     return new PolicyError(
       "ALIAS-LEAK",
       `${where}: ${quoted(address)} is another address of yours: the message comes from ${this.name}@${this.domain}`,
-      { hint: "use one address in From, Sender, Reply-To and -f, so that nobody learns of the other" },
+      { hint: "name one address of yours only, and others in Bcc, so that nobody learns of them" },
     );
   }
 }
@@ -90,16 +90,6 @@ export class Identity {
 /** `line 3: Reply-To`, for messages. */
 export function placeOf({ name, place }: StrictField): string {
   return `line ${lineNumber(place)}: ${name}`;
-}
-
-/**
- * Refuses encoded words that hide what would start a line where programs decode too early.
- * @throws FormatError SUBMISSION
- */
-export function checkEncodedWords(field: StrictField): void {
-  if (!field.value.includes("=?")) return;
-  if (!/[\r\n\0]/.test(decodeEncodedWords(field.value))) return;
-  throw new FormatError("SUBMISSION", `${placeOf(field)}: an encoded word hides a line end or NUL: expected text`);
 }
 
 /** What looks like an address in a text. Each @ costs a bounded time. */

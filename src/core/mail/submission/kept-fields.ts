@@ -2,7 +2,8 @@
 
 import { FieldScanner } from "./field-scanner.ts";
 import { printField } from "./folding.ts";
-import { checkEncodedWords, type Identity, placeOf } from "./identity.ts";
+import { checkEncodedWords } from "./hidden-controls.ts";
+import { type Identity, placeOf } from "./identity.ts";
 import { parseToken } from "./media-value.ts";
 import { mistake } from "./mistake.ts";
 import type { StrictField } from "./strict-header.ts";
@@ -40,10 +41,10 @@ const WORDS: readonly (readonly [string, readonly string[]])[] = [
   ["Precedence", ["bulk", "list", "junk"]],
   ["TLS-Required", ["no"]],
 ];
-const URGENCY: Readonly<Record<string, readonly string[]>> = {
-  importance: ["low", "normal", "high"],
-  priority: ["non-urgent", "normal", "urgent"],
-};
+const URGENCY: ReadonlyMap<string, readonly string[]> = new Map([
+  ["importance", ["low", "normal", "high"]],
+  ["priority", ["non-urgent", "normal", "urgent"]],
+]);
 
 /** @throws FormatError SUBMISSION for a field that stands there twice */
 export function checkOnce(fields: readonly StrictField[]): void {
@@ -91,7 +92,7 @@ export function printPlainFields(fields: readonly StrictField[], identity: Ident
 function printImportance(fields: readonly StrictField[], warnings: Warnings): string {
   const levels: string[] = [];
   for (const field of fields) {
-    const words = URGENCY[field.key];
+    const words = URGENCY.get(field.key);
     let level: string | undefined;
     if (words !== undefined) level = ["low", "normal", "high"][words.indexOf(parseToken(field, words))];
     else if (field.key === "x-priority") level = levelOfNumber(field);

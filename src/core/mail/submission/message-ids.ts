@@ -6,6 +6,7 @@ import type { StrictField } from "./strict-header.ts";
 
 const NEUTRAL_LEFT = /^[0-9a-f]{32}$/;
 const IDENTIFIER = /<[!-;=?-~]{1,995}>/y;
+const MIN_KEY_BYTES = 32;
 /** Right sides that many people's programs write: they say nothing about whose message it was. */
 const SHARED: ReadonlySet<string> = new Set(["mail.gmail.com", "email.android.com"]);
 /** Names that only a machine at home has. */
@@ -41,6 +42,7 @@ export class NeutralIds {
 
   /** @param ownId the identifier that the message came with */
   constructor(account: string, domain: string, key: Uint8Array, ownId: string | undefined) {
+    if (key.length < MIN_KEY_BYTES) throw new RangeError(`expected a key of at least ${MIN_KEY_BYTES} bytes`);
     this.#account = account;
     this.#domain = domain;
     this.#key = key;

@@ -204,6 +204,27 @@ test("aliases are another face of the same account, and never together with it",
   );
 });
 
+test("names of fields that mean something to JavaScript mean nothing", () => {
+  const { warnings } = prepare(`constructor: x\n__proto__: y\ntoString: z\n${SIMPLE}`);
+  assert.deepEqual(
+    warnings.filter(({ kind }) => kind === "dropped").map(({ what }) => what),
+    ["constructor", "__proto__", "toString"],
+  );
+});
+
+test("names of files lose the folders around them", () => {
+  const type = 'Content-Type: text/plain; name="C:\\\\Users\\\\alice\\\\a b.txt"\n';
+  const message = `MIME-Version: 1.0\n${type}Content-Disposition: attachment; filename="/home/alice/a b.txt"\n${SIMPLE}`;
+  const { message: out, warnings } = prepare(message);
+  assert.match(out.toString(), /name="a b\.txt"[^]*filename="a b\.txt"/);
+  assert.doesNotMatch(out.toString(), /Users|home/);
+  assert.equal(warnings.filter(({ kind, what }) => kind === "rewritten" && what.includes("name")).length, 2);
+});
+
+test("a key that is too short is a mistake of the program", () => {
+  assert.throws(() => prepare(SIMPLE, { threadKey: Buffer.alloc(31) }), RangeError);
+});
+
 test("limits", () => {
   assert.equal(refusal(SIMPLE, { limits: { bytes: 60 } }), "TOO-LARGE");
   const big = `${SIMPLE}${"x\n".repeat(1000)}`;

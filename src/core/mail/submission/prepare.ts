@@ -11,7 +11,8 @@ import { ContentIds } from "./content-ids.ts";
 import { parseEnvelopeAddress, printAddress } from "./envelope-address.ts";
 import { FieldScanner } from "./field-scanner.ts";
 import { printField, printPieces } from "./folding.ts";
-import { type Account, checkEncodedWords, Identity, placeOf } from "./identity.ts";
+import { checkEncodedWords } from "./hidden-controls.ts";
+import { type Account, Identity, placeOf } from "./identity.ts";
 import { checkOnce, printPlainFields, warnOfDropped } from "./kept-fields.ts";
 import { checkLines } from "./lines.ts";
 import { NeutralIds, parseMessageIds, printNeutralId } from "./message-ids.ts";
@@ -26,6 +27,7 @@ import { type SubmissionWarning, Warnings } from "./warnings.ts";
 export interface SubmissionLimits {
   /** Of the message with CRLF line ends, before and after the work. */
   readonly bytes: number;
+  /** Of the message's header, and of each part's. */
   readonly headerBytes: number;
   /** Different ones, of one message. */
   readonly recipients: number;
@@ -77,11 +79,7 @@ export function prepareSubmission(message: Buffer, options: SubmissionOptions): 
   const text = checkLines(message);
   checkSize(text, limits);
 
-  const header = readStrictHeader(text, 0, text.length);
-  if (header.bodyStart > limits.headerBytes) {
-    const error = `the header has ${header.bodyStart} bytes: expected at most ${limits.headerBytes}`;
-    throw new FormatError("TOO-LARGE", error);
-  }
+  const header = readStrictHeader(text, 0, text.length, limits.headerBytes);
   checkOnce(header.fields);
   const fields = new Map(header.fields.map((field) => [field.key, field]));
   const from = parseFrom(fields.get("from"), account);
@@ -91,7 +89,7 @@ export function prepareSubmission(message: Buffer, options: SubmissionOptions): 
   const envelopeFrom = envelopeSender(options.envelopeFrom, from, identity);
   const recipients = recipientsOf(options.recipients, lists, account.domain, limits);
 
-  const root = readStructure(text, header, warnings);
+  const root = readStructure(text, header, limits.headerBytes, warnings);
   const ids = new ContentIds(root, account.domain, options.random);
   for (const id of ids.left) warnings.add("left", `Content-ID ${id}`);
   const tools = { ids, random: options.random, cleanReceipt: (body: Buffer) => cleanReceipt(body, identity, warnings) };
@@ -170,6 +168,10 @@ function checkSenders(lists: Lists, from: From, identity: Identity): void {
       identity.check(mailbox.address, placeOf(list.field));
       identity.checkShown(mailbox, list.field);
     }
+  }
+  for (const key of ["to", "cc"]) {
+    const field = lists.get(key)?.field;
+    if (field !== undefined) identity.checkText(field.value, placeOf(field));
   }
 }
 

@@ -3,6 +3,7 @@
  * what only the grammar for old messages allows is refused.
  */
 
+import { FormatError } from "#core/errors.ts";
 import { lineAt } from "#core/mail/message-fields.ts";
 import { mistake, type Place, quoted } from "./mistake.ts";
 
@@ -29,9 +30,9 @@ const BOM = "\xef\xbb\xbf";
 
 /**
  * Expects CRLF line ends. The header ends at an empty line or at `end`.
- * @throws FormatError SUBMISSION with the number of the line
+ * @throws FormatError SUBMISSION with the number of the line; TOO-LARGE for one of more than `maxBytes`
  */
-export function readStrictHeader(message: Buffer, start: number, end: number): StrictHeader {
+export function readStrictHeader(message: Buffer, start: number, end: number, maxBytes: number): StrictHeader {
   const view = message.subarray(0, end);
   const fields: { name: string; pieces: string[]; place: Place }[] = [];
   for (let at = start; at < end; ) {
@@ -53,6 +54,7 @@ export function readStrictHeader(message: Buffer, start: number, end: number): S
       fields.push({ name: text.slice(0, colon), pieces: [text.slice(colon + 1)], place });
     }
     at = line.next;
+    if (at - start > maxBytes) throw new FormatError("TOO-LARGE", `expected a header of at most ${maxBytes} bytes`);
   }
   return { fields: fields.map(unfold), bodyStart: end };
 }

@@ -3,7 +3,7 @@
 import { FormatError } from "#core/errors.ts";
 import { lineAt } from "#core/mail/message-fields.ts";
 import { FieldScanner } from "./field-scanner.ts";
-import { checkEncodedWords } from "./identity.ts";
+import { checkEncodedWords, checkParameter } from "./hidden-controls.ts";
 import { firstEightBit } from "./lines.ts";
 import { type MediaValue, parseDisposition, parseMediaType, parseToken } from "./media-value.ts";
 import { mistake } from "./mistake.ts";
@@ -58,6 +58,7 @@ const LF = 0x0a;
 interface Context {
   readonly message: Buffer;
   readonly warnings: Warnings;
+  readonly maxHeaderBytes: number;
   readonly hasEightBit: boolean;
   parts: number;
 }
@@ -65,15 +66,17 @@ interface Context {
 /**
  * Expects CRLF line ends.
  * @param fields those of the message's header; only `Content-*` are looked at
- * @throws FormatError SUBMISSION with the number of the line
+ * @param maxHeaderBytes of each part
+ * @throws FormatError SUBMISSION with the number of the line; TOO-LARGE
  */
 export function readStructure(
   message: Buffer,
   { fields, bodyStart }: { fields: readonly StrictField[]; bodyStart: number },
+  maxHeaderBytes: number,
   warnings: Warnings,
 ): LeafPart | MultipartPart {
   const hasEightBit = firstEightBit(message, bodyStart, message.length) >= 0;
-  const context: Context = { message, warnings, hasEightBit, parts: 0 };
+  const context: Context = { message, warnings, maxHeaderBytes, hasEightBit, parts: 0 };
   const content = fields.filter(({ key }) => key.startsWith("content-"));
   return readPart(context, content, { start: bodyStart, end: message.length }, []);
 }
@@ -120,7 +123,7 @@ function readPart(
       const isEightBit = context.hasEightBit && firstEightBit(message, range.start, range.end) >= 0;
       return { kind: "signed", bytes: message.subarray(range.start, range.end), isEightBit };
     }
-    const header = readStrictHeader(message, range.start, range.end);
+    const header = readStrictHeader(message, range.start, range.end, context.maxHeaderBytes);
     return readPart(context, header.fields, { start: header.bodyStart, end: range.end }, [...open, boundary], inDigest);
   });
   return { kind: "multipart", ...head, parts, isEightBit: parts.some(({ isEightBit }) => isEightBit) };
@@ -252,10 +255,23 @@ function keep(media: MediaValue, allowed: ReadonlySet<string>, field: StrictFiel
   for (const [name, text] of media.parameters) {
     // RFC 2231: name*, name*0, name*0*.
     const base = name.split("*", 1)[0] ?? "";
-    if (allowed.has(base)) parameters.set(name, base === "charset" ? text.toLowerCase() : text);
-    else warnings.add("dropped", `${field.name}: ${name}`);
+    if (!allowed.has(base)) {
+      warnings.add("dropped", `${field.name}: ${name}`);
+      continue;
+    }
+    checkParameter(field, name, text);
+    const kept = keptParameter(base, text);
+    if (kept !== text && base !== "charset") warnings.add("rewritten", `${field.name}: ${name}`);
+    parameters.set(name, kept);
   }
   return { value: media.value, parameters };
+}
+
+/** Names of files are for the reader; the folders around them tell of the sender's machine. */
+function keptParameter(base: string, text: string): string {
+  if (base === "charset") return text.toLowerCase();
+  const isPath = (base === "filename" || base === "name") && !text.includes("=?");
+  return isPath ? text.replace(/^.*[/\\](?=.)/, "") : text;
 }
 
 function contentIdOf(field: StrictField): string {
