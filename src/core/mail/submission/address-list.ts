@@ -66,7 +66,13 @@ function readEntry(scanner: FieldScanner, field: StrictField, groupAllowed: bool
     }
     const quotedWord = scanner.takeQuoted();
     const word = quotedWord ?? scanner.take(LOCAL_PART);
-    if (word === undefined) scanner.fail(words.length === 0 ? "an address" : '"<" and the address behind the name');
+    if (word === undefined) {
+      if (words.length === 0) scanner.fail("an address");
+      const hint = words.some((text) => text.startsWith("=?"))
+        ? "an encoded word can hold a name, no address"
+        : undefined;
+      scanner.fail('"<" and the address behind the name', hint);
+    }
     if (scanner.next === "@") {
       if (words.length > 0) scanner.fail('"<" in front of the address behind a name');
       const local = quotedWord === undefined ? word : `"${word}"`;
