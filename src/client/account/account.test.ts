@@ -156,7 +156,9 @@ describe("devices", () => {
     assert.match(init.stdout, /^shoal-device:alice@example\.org:auth,seal:ssh-ed25519:\S+:[0-9a-f]{8}\n$/);
     const code = /must show the code (\S+)/.exec(init.stderr)?.[1] ?? "";
     assert.match(code, /^([A-Z2-9]{4}-){3}[A-Z2-9]{4}$/);
-    assert.equal((await phone.run(["sync"])).status, 75, "not yet");
+    const early = await phone.run(["sync"]);
+    assert.equal(early.status, 75, "not yet");
+    assert.match(early.stderr, /no device of the account yet/);
 
     const added = await ok(laptop, "account", "add-device", init.stdout.trim(), "--yes");
     assert.ok(added.stderr.includes(`must show the code ${code}`));

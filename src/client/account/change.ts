@@ -139,6 +139,9 @@ class Change {
     const ground = await this.#findGround(offline);
     const planned = await plan(ground);
     if (planned === null) return EXIT.ok;
+    if ((await this.#memory.pending()) !== null) {
+      say("shoal", "a signed change waits already; this one takes its place, and only one of them can be accepted");
+    }
     const { signed, standing } = await this.#sign(ground, planned, yes);
     await planned.beforeHandIn?.();
     await this.#memory.setPending(signed);

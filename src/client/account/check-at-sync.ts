@@ -6,7 +6,7 @@ import type { Places } from "../places.ts";
 import type { Profile } from "../profile.ts";
 import { fetchBase, readShownChain } from "./account-files.ts";
 import { unixTime } from "./clock.ts";
-import { ownKeys, whyRefused } from "./fetch-login.ts";
+import { whyRefused } from "./fetch-login.ts";
 import { sayLearned } from "./learned.ts";
 import { AccountMemory } from "./memory.ts";
 
@@ -35,6 +35,6 @@ export function isConnectionFailure(error: unknown): boolean {
 export async function explainRefusedLogin(error: unknown, profile: Profile, places: Places): Promise<unknown> {
   if (!(error instanceof HostError && error.code === "AUTH")) return error;
   const known = await new AccountMemory(places, profile.domain ?? null).load();
-  const hint = whyRefused(known, await ownKeys(profile));
+  const hint = await whyRefused(known, profile);
   return hint === undefined ? error : new HostError("AUTH", error.message, { cause: error, hint });
 }

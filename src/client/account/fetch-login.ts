@@ -46,13 +46,17 @@ export async function ownKeys(profile: Profile): Promise<Set<string>> {
 
 /**
  * Why a login may have been refused, by what is known of the account; undefined where nothing is.
- * @param own as {@link ownKeys}
  */
-export function whyRefused({ standing, origin }: Knowledge, own: ReadonlySet<string>): string | undefined {
+export async function whyRefused({ standing, origin }: Knowledge, profile: Profile): Promise<string | undefined> {
   if (standing === null && origin === "created") {
     return "the operator has to add the account first: shoal account request prints what the operator needs";
   }
-  if (standing === null) return undefined;
+  if (standing === null) {
+    return profile.domain === undefined
+      ? undefined
+      : "this computer is no device of the account yet: shoal account add-device on the computer with the master key makes it one";
+  }
+  const own = await ownKeys(profile);
   const isThere = standing.state.devices.some(({ auth, key }) => auth && own.has(key));
   return isThere
     ? `this computer is a device of version ${standing.state.version} of the account, the last that it knows; if another device has removed it since, that is why`

@@ -8,7 +8,7 @@ import type { Places } from "../places.ts";
 import { type Profile, sshOptionsOf } from "../profile.ts";
 import { fetchBase, keysBase, readShownChain } from "./account-files.ts";
 import { unixTime } from "./clock.ts";
-import { deviceTarget, ownKeys, whyRefused } from "./fetch-login.ts";
+import { deviceTarget, whyRefused } from "./fetch-login.ts";
 import { sayLearned } from "./learned.ts";
 import type { AccountMemory } from "./memory.ts";
 import { chooseSigner, ownerTarget } from "./signer.ts";
@@ -30,7 +30,7 @@ export async function lookAtFetch(profile: Profile, places: Places, memory: Acco
     if (target === null) throw new HostError("AUTH", "no key of this computer can log in there");
     const sftp = await SftpConnection.open(target).catch(async (cause: unknown) => {
       if (!(cause instanceof HostError && cause.code === "AUTH")) throw cause;
-      const hint = whyRefused(known, await ownKeys(profile)) ?? cause.hint;
+      const hint = (await whyRefused(known, profile)) ?? cause.hint;
       throw new HostError("AUTH", cause.message, { cause, hint });
     });
     return await learnFrom(sftp, fetchBase(profile), profile.host, memory);

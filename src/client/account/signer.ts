@@ -57,7 +57,7 @@ export async function chooseSigner(
   }
   const why =
     found.length === 0
-      ? "there is no master key on this computer"
+      ? "there is no key here that could sign a change"
       : `no key of the account's: ${found.map((file) => `"${file}"`).join(", ")}`;
   throw new PolicyError("UNAUTHORIZED", why, {
     hint: "name one with --master FILE, or sign with a recovery key: --recovery FILE",
