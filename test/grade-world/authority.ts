@@ -19,7 +19,10 @@ interface IdentityOptions {
   readonly names?: readonly string[];
   /** Null: self-signed. */
   readonly issuer: Identity | null;
-  readonly expired?: boolean;
+  /** Valid in January 2020, or in January 2040; for 30 days from now unless it is given. */
+  readonly when?: "past" | "future";
+  /** Of the signature; SHA-256 unless it is given. */
+  readonly digest?: string;
   /** Further lines of an extension section. */
   readonly extensions?: readonly string[];
 }
@@ -37,7 +40,14 @@ export class Authority {
     return await this.identity({ name, issuer, extensions: extensions.length > 0 ? extensions : basic });
   }
 
-  async identity({ name, names = [], issuer, expired = false, extensions = [] }: IdentityOptions): Promise<Identity> {
+  async identity({
+    name,
+    names = [],
+    issuer,
+    when,
+    extensions = [],
+    digest = "sha256",
+  }: IdentityOptions): Promise<Identity> {
     this.#count += 1;
     const path = (kind: string): string => join(this.#folder, `${this.#count}.${kind}`);
     const alternative = names.length > 0 ? [`subjectAltName=${names.map((each) => `DNS:${each}`).join(",")}`] : [];
@@ -48,7 +58,7 @@ default_ca=d
 new_certs_dir=${this.#folder}
 database=${path("db")}
 rand_serial=yes
-default_md=sha256
+default_md=${digest}
 policy=p
 unique_subject=no
 [p]
@@ -68,7 +78,9 @@ ${section}
       await writeFile(path("issuer"), issuer.certificate + issuer.key);
       signer = ["-cert", path("issuer"), "-keyfile", path("issuer")];
     }
-    const times = expired ? ["-startdate", "20200101000000Z", "-enddate", "20200201000000Z"] : ["-days", "30"];
+    const year = when === "past" ? 2020 : 2040;
+    const january = ["-startdate", `${year}0101000000Z`, "-enddate", `${year}0201000000Z`];
+    const times = when === undefined ? ["-days", "30"] : january;
     const how = ["-batch", "-notext", "-extensions", "x", "-in", path("csr"), "-out", path("pem")];
     await run("openssl", ["ca", "-config", path("cnf"), ...signer, ...times, ...how]);
     const certificate = await readFile(path("pem"), "utf8");

@@ -72,12 +72,19 @@ export class Cases {
   }
 
   async #setUpCertificates(): Promise<void> {
-    const { good, wrongName, expired, selfSigned, commonNameOnly, privateLeaf } = this.#identities;
+    const { middle, good, wrongName, expired, selfSigned, commonNameOnly, privateLeaf } = this.#identities;
     await this.#plain("good", { identity: good }, "tls valid @ - MX");
     await this.#plain("wrong-name", { identity: wrongName }, "tls-problem @ certificate-host-mismatch MX");
     await this.#plain("expired", { identity: expired }, "tls-problem @ certificate-expired MX");
     await this.#plain("self-signed", { identity: selfSigned }, "tls-problem @ certificate-not-trusted MX");
     await this.#plain("private", { identity: privateLeaf }, "tls-problem @ certificate-not-trusted MX");
+    const upcoming = await this.#world.authority.identity({
+      name: "x",
+      names: wildcards,
+      issuer: middle,
+      when: "future",
+    });
+    await this.#plain("upcoming", { identity: upcoming }, "tls-problem @ validation-failure MX");
     const incomplete = { ...good, chain: good.certificate };
     await this.#plain("incomplete", { identity: incomplete }, "tls-problem @ certificate-not-trusted MX");
     await this.#plain("common-name", { identity: commonNameOnly }, "tls-problem @ certificate-host-mismatch MX");
@@ -139,6 +146,8 @@ export class Cases {
       "loop-b IN CNAME loop-a",
       "odd IN MX 10 a\\032b",
       "numbers IN MX 10 127.0.0.1.",
+      "half-null IN MX 0 .",
+      "half-null IN MX 10 mx-good",
       "silent-mx IN MX 10 mx.silent.example.",
     );
     this.#expect("null-mx.plain.example", "tls-problem @ null-mx -");
@@ -149,6 +158,7 @@ export class Cases {
     this.#expect("gone.plain.example", "tls-problem @ unreachable MX", "mx-gone.plain.example");
     this.#expect("loop.plain.example", "tls-problem @ dns-failure MX", "loop-a.plain.example");
     this.#expect("odd.plain.example", "tls-problem @ unreachable -");
+    this.#expect("half-null.plain.example", "tls valid @ - mx-good.plain.example");
     this.#expect("numbers.plain.example", "tls-problem @ unreachable -");
     this.#expect("silent-mx.plain.example", "tls-problem @ dns-failure MX", "mx.silent.example");
     this.#expect("any.silent.example", "tls-problem @ dns-failure -");
@@ -286,11 +296,24 @@ export class Cases {
       issuer: private2,
     });
     await this.#signed("ta-next-hop", nextHop, [tlsaData(2, 1, 1, private1)], bound);
-    const old = await this.#world.authority.identity({ name: "x", names: wildcards, issuer: private2, expired: true });
+    const old = await this.#world.authority.identity({ name: "x", names: wildcards, issuer: private2, when: "past" });
     await this.#signed("ta-expired", old, [tlsaData(2, 1, 1, private1)], "tls-problem @ certificate-expired MX");
+    const upcoming = await this.#world.authority.identity({
+      name: "x",
+      names: wildcards,
+      issuer: private2,
+      when: "future",
+    });
+    await this.#signed("ta-upcoming", upcoming, [tlsaData(2, 1, 1, private1)], failure);
     // An authority of the same name and another key, and the true one shown beside it.
     const impostor = await this.#world.authority.authority("Private", null);
-    const forged = await this.#world.authority.identity({ name: "x", names: wildcards, issuer: impostor });
+    const forged = await this.#world.authority.identity({
+      name: "x",
+      names: wildcards,
+      issuer: impostor,
+      // Nothing but the signature tells the two apart.
+      extensions: ["authorityKeyIdentifier=none"],
+    });
     const forgedChain = { ...forged, chain: forged.certificate + private1.certificate };
     await this.#signed("ta-impostor", forgedChain, [tlsaData(2, 1, 1, private1)], failure);
     // A server's certificate that signs another one.
@@ -313,12 +336,9 @@ export class Cases {
     });
     await this.#signed("ta-path-too-long", detour, [tlsaData(2, 1, 1, short)], failure);
     const confined = ["basicConstraints=critical,CA:TRUE", "nameConstraints=critical,permitted;DNS:elsewhere.example"];
-    const narrow = await this.#world.authority.identity({
-      name: "x",
-      names: wildcards,
-      issuer: await this.#world.authority.authority("Narrow", null, confined),
-    });
-    await this.#signed("ta-constrained", narrow, ["2 0 1 " + "00".repeat(32), tlsaData(2, 1, 1, narrow)], failure);
+    const confining = await this.#world.authority.authority("Narrow", null, confined);
+    const narrow = await this.#world.authority.identity({ name: "x", names: wildcards, issuer: confining });
+    await this.#signed("ta-constrained", narrow, [tlsaData(2, 1, 1, confining)], failure);
   }
 
   async #setUpDnssec(): Promise<void> {
@@ -436,14 +456,14 @@ async function makeIdentities(ca: Authority) {
   const middle = await ca.authority("Intermediate", root);
   const good = await ca.identity({ name: "good", names: wildcards, issuer: middle });
   const wrongName = await ca.identity({ name: "wrong", names: ["mail.elsewhere.example"], issuer: root });
-  const expired = await ca.identity({ name: "expired", names: wildcards, issuer: root, expired: true });
+  const expired = await ca.identity({ name: "expired", names: wildcards, issuer: root, when: "past" });
   const selfSigned = await ca.identity({ name: "self", names: wildcards, issuer: null });
   const commonNameOnly = await ca.identity({ name: "mx-common-name.plain.example", issuer: root });
   /** Trusted by nobody but TLSA records. */
   const private1 = await ca.authority("Private", null);
   const private2 = await ca.authority("Private deputy", private1);
   const privateLeaf = await ca.identity({ name: "private", names: wildcards, issuer: private2 });
-  const deep = await ca.identity({ name: "oddest", issuer: null, expired: true });
+  const deep = await ca.identity({ name: "oddest", issuer: null, when: "past" });
   return { root, middle, good, wrongName, expired, selfSigned, commonNameOnly, private1, private2, privateLeaf, deep };
 }
 
