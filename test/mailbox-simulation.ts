@@ -5,6 +5,7 @@
  */
 
 import { attacks, ledgerAttacks } from "./mailbox/attacks.ts";
+import { formatAttacks } from "./mailbox/format-attacks.ts";
 import { play, sceneOf } from "./mailbox/scene.ts";
 import { emptyTally, simulate } from "./mailbox/simulate.ts";
 
@@ -25,7 +26,7 @@ for (const { seed, step, finding } of alarms) {
 
 let [played, named] = [0, 0];
 for (let seed = firstSeed; seed < firstSeed + scenes; seed++) {
-  for (const attack of [...attacks, ...ledgerAttacks]) {
+  for (const attack of [...attacks, ...formatAttacks, ...ledgerAttacks]) {
     const { expected, memory, fresh, opened } = play(attack, sceneOf(seed, (seed * 37) % MAX_STEPS_OF_SCENE));
     const isNamed =
       String(memory) === String([...expected.memory].sort()) && String(fresh) === String([...expected.fresh].sort());

@@ -33,11 +33,13 @@ export interface Attack {
   readonly name: string;
   /** Seconds for which it lasts, honest but for it, before it must be named; without it at once. */
   readonly after?: number;
+  /** True if it needs more of the world than the folder: the scene is of no more use then. */
+  readonly usesUpScene?: boolean;
   /** The account as the devices know it comes from elsewhere: what another machine shows. */
   apply(folder: Folder, scene: Scene): Expected;
 }
 
-const both = (...codes: string[]): Expected => ({ memory: codes, fresh: codes });
+export const both = (...codes: string[]): Expected => ({ memory: codes, fresh: codes });
 const on = (code: FindingCode, ...entries: readonly Entry[]): string[] => entries.map(({ seq }) => `${code} ${seq}`);
 
 /** Files that a record may be forged for, and lines that may be touched: behind the base. */
@@ -45,11 +47,11 @@ function linesOf(folder: Folder): Entry[] {
   return parseEntries(folder.entries ?? Buffer.alloc(0), Number.MAX_SAFE_INTEGER);
 }
 
-function headIn(folder: Folder): Head {
+export function headIn(folder: Folder): Head {
   return parseHead(splitSigned(folder.head ?? Buffer.alloc(0), 4096).body);
 }
 
-function liveLines(folder: Folder): { dropped: Entry[]; live: Entry[] } {
+export function liveLines(folder: Folder): { dropped: Entry[]; live: Entry[] } {
   const { base } = headIn(folder);
   const all = linesOf(folder);
   return { dropped: all.filter(({ seq }) => seq <= base.seq), live: all.filter(({ seq }) => seq > base.seq) };
@@ -437,6 +439,7 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: "stolen-and-removed-device-deletes",
+    usesUpScene: true,
     apply(folder, scene) {
       const thief = scene.world.removeDevice();
       if (thief === null) throw new RangeError("one device only");

@@ -79,7 +79,7 @@ export class HonestWorld {
   readonly #fetchSkew: number;
   /** Repeats of deliveries that were cut off. */
   #again: { due: number; bytes: Buffer }[] = [];
-  #deliveries: { readonly bytes: Buffer; readonly work: Generator<void> }[] = [];
+  #deliveries: { readonly bytes: Buffer; readonly since: number; readonly work: Generator<void> }[] = [];
   #publishing: Generator<void> | null = null;
   #lastHeadTime = 0;
   /** One program at a time works on a device's memory. */
@@ -194,7 +194,7 @@ export class HonestWorld {
 
   crashLedger(downSeconds: number): void {
     this.#publishing = null;
-    this.ledgerDownUntil = this.time + downSeconds;
+    this.ledgerDownUntil = Math.max(this.ledgerDownUntil, this.time + downSeconds);
   }
 
   // The courier.
@@ -234,7 +234,7 @@ export class HonestWorld {
   /** Begins a delivery; it goes on step by step with whatever else happens. */
   startDelivery(): void {
     const bytes = this.random.bytes(this.random.between(16, 60));
-    this.#deliveries.push({ bytes, work: this.#deliver(bytes) });
+    this.#deliveries.push({ bytes, since: this.time, work: this.#deliver(bytes) });
   }
 
   deliverNow(bytes = this.random.bytes(this.random.between(16, 60))): Entry {
@@ -285,13 +285,11 @@ export class HonestWorld {
     const current = this.signerList.signers.find(({ key }) => key === lineOf(this.signer));
     if ((current?.until ?? 0) < this.time + seconds + 86_400) this.replaceSigner();
     // A courier does not sleep: within a minute it is through, or dead.
-    if (seconds > 60) {
-      for (const { bytes, work } of this.#deliveries) {
-        if (this.random.chance(0.1)) this.#repeat(bytes);
-        else for (const _ of work) continue;
-      }
-      this.#deliveries = [];
+    for (const { bytes, work } of this.#deliveries.filter(({ since }) => this.time + seconds - since > 60)) {
+      if (this.random.chance(0.1)) this.#repeat(bytes);
+      else for (const _ of work) continue;
     }
+    this.#deliveries = this.#deliveries.filter(({ since }) => this.time + seconds - since <= 60);
     const to = this.time + seconds;
     while (this.time < to) {
       const due = Math.min(...this.#again.map((one) => one.due), to);

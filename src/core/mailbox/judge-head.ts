@@ -76,6 +76,12 @@ function judgeTime({ time, next }: Head, now: number): Finding[] {
 function judgeProgress(head: Head, list: SignerList, seen: Believed): Finding[] {
   const { last, base, time, state } = head;
   const found: Finding[] = [];
+  if (last.seq === seen.last.seq && !isSamePoint(last, seen.last)) {
+    found.push(say.fork(`entry ${last.seq} has another hash than this device has seen`));
+  }
+  if (state.version === seen.state.version && state.hash !== seen.state.hash) {
+    found.push(say.fork(`version ${state.version} of the account has another hash than this device has seen`));
+  }
   if (last.seq < seen.last.seq) found.push(say.rollback(`it ends at entry ${last.seq}, seen was ${seen.last.seq}`));
   if (time < seen.headTime) found.push(say.rollback(`the head is of ${time}, seen was one of ${seen.headTime}`));
   if (base.seq < seen.base.seq) found.push(say.rollback(`its base is entry ${base.seq}, seen was ${seen.base.seq}`));
@@ -84,12 +90,6 @@ function judgeProgress(head: Head, list: SignerList, seen: Believed): Finding[] 
   }
   if (state.version < seen.state.version) {
     found.push(say.rollback(`it names version ${state.version} of the account, seen was ${seen.state.version}`));
-  }
-  if (last.seq === seen.last.seq && !isSamePoint(last, seen.last)) {
-    found.push(say.fork(`entry ${last.seq} has another hash than this device has seen`));
-  }
-  if (state.version === seen.state.version && state.hash !== seen.state.hash) {
-    found.push(say.fork(`version ${state.version} of the account has another hash than this device has seen`));
   }
   return found.slice(0, 1);
 }
