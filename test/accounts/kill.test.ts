@@ -53,10 +53,10 @@ function shown(role: Role): number[] {
 }
 
 test("killed at any moment", { timeout: 120_000 }, async () => {
-  let isOver = false;
+  const over = new AbortController();
   const stream = (async () => {
     let turn = 0;
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const [name, owner] = [...owners][turn++ % owners.size] ?? [];
       if (name === undefined || owner === undefined) return;
       const device = makeKey();
@@ -86,7 +86,7 @@ test("killed at any moment", { timeout: 120_000 }, async () => {
       await victim?.start(kill % 2 === 0);
     }
   } finally {
-    isOver = true;
+    over.abort();
   }
   await stream;
   const expected = [...said.values()];
@@ -94,7 +94,7 @@ test("killed at any moment", { timeout: 120_000 }, async () => {
   for (const role of ROLES) {
     await until(
       () => JSON.stringify(shown(role)) === JSON.stringify(expected),
-      () => `${role}: ${shown(role)} of ${expected}`,
+      () => `${role}: ${shown(role).join(" ")} of ${expected.join(" ")}`,
     );
   }
   const dump = (await programs.run("ledger", "dump")).stdout;

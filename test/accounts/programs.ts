@@ -173,6 +173,9 @@ export class Programs {
       mode: 0o640,
     });
     mkdirSync(this.path(role, "srv"));
+    // A machine without sessions: ids of accounts may be somebody's here.
+    mkdirSync(this.path(role, "proc"));
+    writeFileSync(this.path(role, "proc/uptime"), "1.00 1.00\n");
     const serves = {
       in: { role, recipientsFile: this.path(role, "recipients"), fetch: { 1: "alpha-fetch" } },
       fetch: { role, number: 1, mailFolder: this.path(role, "srv") },
@@ -185,6 +188,7 @@ export class Programs {
       socket: join(this.#links, `${role}.accept`),
       serves,
       etc: this.path(role, "etc"),
+      proc: this.path(role, "proc"),
     });
     const args = [join(root, "src/roles/accept/main.ts"), "serve", config];
     return new Program(args, role === "in" ? NOBODY : 0);
