@@ -32,8 +32,6 @@ export class AccountMachines {
   standing: Standing | null = null;
   /** What the judge says instead of judging. */
   answer: { code: string; text: string } | "judge" | "nothing" = "judge";
-  /** Seconds that are added to acceptances. */
-  clockOffset = 0;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
   #last = "";
@@ -88,7 +86,7 @@ export class AccountMachines {
 
   /** Accepts a signed state, as the ledger would, and shows it everywhere. */
   async accept(signed: Buffer): Promise<void> {
-    const accepted = Math.floor(Date.now() / 1000) + this.clockOffset;
+    const accepted = Math.floor(Date.now() / 1000);
     this.standing = acceptStep(this.standing, parseProposal(signed), accepted, this.domain);
     this.versions.push({ accepted, signed });
     await this.#publish();

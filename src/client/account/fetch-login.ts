@@ -24,9 +24,9 @@ export async function deviceTarget(
     const { key } = await readPublicHalf(file);
     if (key.startsWith("age1")) continue;
     if (!mayAskPassphrase && !(await isReady(file))) continue;
-    const { askpass } = await loadOwnerKey(file, places);
+    const { askpass, file: usable } = await loadOwnerKey(file, places);
     if (askpass !== undefined) target.askpass ??= askpass;
-    files.push(file);
+    files.push(usable);
   }
   return files.length === 0 ? null : mayAsk({ ...target, identityFiles: files });
 }

@@ -152,6 +152,18 @@ test("on a terminal it asks for passphrases, where the recovery key goes, and be
     ],
   );
   assert.match(said, /accepted version 2/);
+  await onTerminal(
+    ["account", "recover"],
+    [
+      [/Passphrase for .*recovery_ed25519": /, "staple"],
+      [/device .*there since version 2: is it yours, keep it\? \[y\/N\] /, ""],
+      [/Enter passphrase[^:]*: /, "new"],
+      [/Enter same passphrase[^:]*: /, "new"],
+      [/Passphrase for .*master_ed25519_2": /, "new"],
+      [/- device[^]*\+ master[^]*Sign this\? \[y\/N\] /, "y"],
+    ],
+  );
+  assert.equal(machines.standing?.state.devices.length, 1);
   const profile = await readFile(join(laptop.config, "profile.json"), "utf8");
   assert.equal((JSON.parse(profile) as { recoveries: string[] }).recoveries.length, 1);
 });

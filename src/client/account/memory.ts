@@ -52,7 +52,7 @@ export class AccountMemory {
     const line = await this.#read("id", 256);
     const match = /^(\S{22}) (created|trusted|seen)\n$/.exec(line?.toString("latin1") ?? "");
     const chain = await this.#read("chain", MAX_CHAIN_BYTES);
-    if (line === null && chain === null) return { id: null, origin: null, versions: [], standing: null };
+    if (line === null && chain === null) return { id: null, origin: null, versions: [], standing: null, learned: null };
     const [, id = "", origin] = match ?? [];
     try {
       if (!isChainId(id)) throw new FormatError("CONFIG", '"id" does not hold an account id');
@@ -62,7 +62,8 @@ export class AccountMemory {
       if (begin !== null && begin.id !== id)
         throw new VerifyError("ACCOUNT", `the chain is of the account ${begin.id}`);
       const standing = verifySteps(versions, this.#domain ?? begin?.state.domain ?? "", null);
-      return { id, origin: origin as Origin, versions, standing };
+      const learned = chain === null ? null : Math.floor((await stat(this.#path("chain"))).mtimeMs / 1000);
+      return { id, origin: origin as Origin, versions, standing, learned };
     } catch (cause) {
       throw new HostError(
         "FILE",
@@ -227,6 +228,6 @@ function namingMachine<T>(machine: string, work: () => T): T {
     return work();
   } catch (cause) {
     if (!(cause instanceof VerifyError)) throw cause;
-    throw new VerifyError(cause.code, `"${machine}": ${cause.message}`, { cause, hint: cause.hint });
+    throw new VerifyError(cause.code, `${cause.code}: "${machine}": ${cause.message}`, { cause, hint: cause.hint });
   }
 }

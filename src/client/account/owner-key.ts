@@ -10,10 +10,13 @@ import { makeAskpass } from "../identities.ts";
 import { passphraseFor } from "../passphrase.ts";
 import type { Places } from "../places.ts";
 import { readPublicHalf } from "../public-half.ts";
+import { usableFile } from "./private-copy.ts";
 
 export interface OwnerKey {
-  /** As `ssh-keygen -f` takes it. */
+  /** As the person named it. */
   readonly path: string;
+  /** As `ssh-keygen -f` and `ssh -i` take it. */
+  readonly file: string;
   /** `TYPE BASE64` */
   readonly line: string;
   /** What ssh and ssh-keygen get their passphrase from, if they need one. */
@@ -25,12 +28,14 @@ export interface OwnerKey {
  * @throws FormatError KEY; HostError FILE; PolicyError PASSPHRASE
  */
 export async function loadOwnerKey(path: string, places: Places): Promise<OwnerKey> {
-  const { key, isProtected } = await readPublicHalf(path);
+  const { key, isProtected, isPublicOnly } = await readPublicHalf(path);
   const { line } = parsePublicKey(key);
-  if (!isProtected || (await isInAgent(line))) return { path, line, askpass: undefined };
+  const file = isPublicOnly ? path : await usableFile(path, places);
+  if (!isProtected || (await isInAgent(line))) return { path, file, line, askpass: undefined };
   const passphrase = await rightPassphrase(path);
   return {
     path,
+    file,
     line,
     askpass: { program: await makeAskpass(places.state), env: { SHOAL_SSH_PASSPHRASE: passphrase } },
   };
@@ -81,15 +86,13 @@ export async function signWith(key: OwnerKey, namespace: string, message: Uint8A
     Object.assign(env, key.askpass.env, { SSH_ASKPASS: key.askpass.program, SSH_ASKPASS_REQUIRE: "force" });
   }
   if (key.line.startsWith("sk-")) say("shoal", `signing with the security key "${key.path}": touch it when it blinks`);
-  const { status, stdout, stderr } = await tryExec("ssh-keygen", ["-Y", "sign", "-f", key.path, "-n", namespace], {
+  const { status, stdout, stderr } = await tryExec("ssh-keygen", ["-Y", "sign", "-f", key.file, "-n", namespace], {
     input: message,
     env,
   });
   if (status === 0) return stdout.toString("latin1");
   const said = stderr.replace(/^Signing data on standard input\s*/, "").trim();
   throw new HostError("EXEC", `ssh-keygen can't sign with "${key.path}"${said === "" ? "" : `: ${said}`}`, {
-    hint: /too open/i.test(said)
-      ? "other users of this computer may read that file: copy it to a folder of your own, chmod 600, and name the copy"
-      : "check the passphrase; a key in an agent must be loaded there, a security key plugged in",
+    hint: "check the passphrase; a key in an agent must be loaded there, a security key plugged in",
   });
 }

@@ -8,7 +8,7 @@ import { judgeShown, type KnownChain, MAX_LAG_SECONDS } from "./shown-chain.ts";
 
 const DOMAIN = "example.org";
 const START = 1_800_000_000;
-const NOTHING: KnownChain = { id: null, versions: [], standing: null };
+const NOTHING: KnownChain = { id: null, versions: [], standing: null, learned: null };
 
 /** A chain of so many versions, an hour apart. */
 function chain(count: number, owner = new Owner(DOMAIN, START)): Accepted[] {
@@ -24,14 +24,17 @@ function chain(count: number, owner = new Owner(DOMAIN, START)): Accepted[] {
 
 const owner = new Owner(DOMAIN, START);
 const versions = chain(6, owner);
-const late = START + 1_000_000;
+/** When this computer learned what it knows, */
+const learned = START + 1_000_000;
+/** and when there is no more excuse for not showing it. */
+const late = learned + MAX_LAG_SECONDS;
 
 function judge(known: KnownChain, shown: readonly Accepted[] | Buffer, now = late): KnownChain {
   return judgeShown(known, Buffer.isBuffer(shown) ? shown : printChain(shown), DOMAIN, now);
 }
 
 function known(count: number): KnownChain {
-  return judge(NOTHING, versions.slice(0, count));
+  return judge(NOTHING, versions.slice(0, count), learned);
 }
 
 function refuses(code: string, work: () => unknown, message?: string): void {
@@ -42,19 +45,20 @@ test("whatever is known, the owner's chain leads to the same standing", () => {
   for (let before = 0; before <= 6; before++) {
     for (let shown = before; shown <= 6; shown++) {
       const after = judge(before === 0 ? NOTHING : known(before), versions.slice(0, shown));
-      assert.deepEqual(after, shown === 0 ? NOTHING : known(shown));
+      assert.deepEqual({ ...after, learned }, { ...known(shown), learned });
+      assert.equal(after.learned, shown === before ? (before === 0 ? null : learned) : late);
     }
   }
   assert.equal(known(6).id, owner.id);
   assert.deepEqual(known(6).standing?.state, owner.standing.state);
 });
 
-test("less is a rollback, but for a version that was accepted a moment ago", () => {
-  const { accepted } = versions[5] ?? { accepted: 0 };
-  for (let shown = 0; shown < 6; shown++) refuses("ROLLBACK", () => judge(known(6), versions.slice(0, shown)));
-  assert.deepEqual(judge(known(6), versions.slice(0, 5), accepted + MAX_LAG_SECONDS - 1), known(6));
-  refuses("ROLLBACK", () => judge(known(6), versions.slice(0, 5), accepted + MAX_LAG_SECONDS));
-  refuses("ROLLBACK", () => judge(known(6), versions.slice(0, 4), accepted + 1), "one of them is old");
+test("less is a rollback, but for a version that became known a moment ago", () => {
+  for (let shown = 0; shown < 6; shown++) {
+    refuses("ROLLBACK", () => judge(known(6), versions.slice(0, shown)));
+    assert.deepEqual(judge(known(6), versions.slice(0, shown), late - 1), known(6));
+  }
+  refuses("ROLLBACK", () => judge(known(6), versions.slice(0, 5), learned - 1), "a clock that was set back");
 });
 
 test("another history is a fork, whether it is longer, shorter or as long", () => {

@@ -66,7 +66,7 @@ export async function chooseSigner(
 
 /** How the owner logs in where changes are handed in. */
 export function ownerTarget(profile: Profile, key: OwnerKey): SshOptions {
-  const target: SshOptions = { ...sshOptionsOf(profile, "keys"), identityFiles: [key.path] };
+  const target: SshOptions = { ...sshOptionsOf(profile, "keys"), identityFiles: [key.file] };
   if (key.askpass !== undefined) target.askpass = key.askpass;
   return mayAsk(target);
 }
