@@ -186,7 +186,7 @@ if (values.as !== undefined) {
   await rm(folder, { recursive: true, force: true });
 } else {
   tell(
-    "machines of the fleet (in, spam-in, fetch) and of a test internet; the first time, their images take some minutes",
+    "machines of the fleet (in, spam-in, fetch, keys, ledger) and of a test internet; the first time, their images take some minutes",
   );
   const stage = await openStage({ name: "demo", net: 83, onProgress: tell });
   const stop = (): void => {

@@ -168,6 +168,8 @@ describe("no server holds a word of a message", () => {
     in: ["/var/spool/smtpd/queue/planted", "/run/log/smtpd/@planted.gz", "/dev/shm/planted", "/tmp/planted"],
     "spam-in": ["/var/lib/rspamd/planted", "/run/log/rspamd/@planted.gz", "/dev/shm/planted"],
     fetch: ["/srv/mail/alice/mail/planted", "/run/log/sshd/@planted.gz", "/dev/shm/planted", "/var/log/planted"],
+    keys: ["/srv/keys/alice/answer/planted", "/run/accept/planted", "/var/lib/shoal/accounts/planted"],
+    ledger: ["/var/lib/shoal/ledger/planted", "/run/log/ledger/@planted.gz", "/dev/shm/planted"],
   };
 
   test("and the same search finds what is planted in each of them", async () => {
@@ -182,11 +184,13 @@ describe("no server holds a word of a message", () => {
           input: `some text ${mark} more`,
         });
         assert.equal(status, 0, stderr);
+        // What is not of the deposit is taken away every minute.
+        if (path.startsWith("/srv/mail/")) await stage().exec(machine, ["chown", "deposit", path]);
       }
       // Gone from its folder, and still on the disk for as long as somebody holds it.
       const mark = makeMark();
       deleted.push(mark);
-      const hold = `exec 3<> /var/tmp/held; echo ${mark} >&3; rm /var/tmp/held; sleep 60 </dev/null >/dev/null 2>&1 &`;
+      const hold = `exec 3<> /var/tmp/held; echo ${mark} >&3; rm /var/tmp/held; sleep 300 </dev/null >/dev/null 2>&1 &`;
       await stage().exec(machine, ["sh", "-c", hold]);
     }
     const { hits } = await searchStage(stage(), [...plantedMarks, ...deleted]);
