@@ -143,8 +143,10 @@ export class Logins implements Derived {
     const uid = FIRST_UID + entry.ordinal;
     place.makeFolders(name, uid);
     const standing = accounts.standing(entry.account);
-    const chain = printChain(store.versions(entry.account));
-    replaceIfOther(place.chainFile(name), chain, { ...ROOT, mode: 0o644 });
+    if (standing !== undefined) {
+      const chain = printChain(store.versions(entry.account));
+      replaceIfOther(place.chainFile(name), chain, { ...ROOT, mode: 0o644 });
+    }
     const { lines, until } =
       standing === undefined ? { lines: [], until: null } : place.keys(entry, standing, this.#options.now());
     if (until === null) this.#until.delete(name);
