@@ -62,7 +62,7 @@ export class HonestWorld {
   readonly root: Ed25519Key;
   readonly master: Ed25519Key;
   /** True time, which is the ledger's. */
-  time = 1_790_000_000;
+  time: number;
   folder: Folder;
   devices: TestDevice[] = [];
   readonly formerKeys = new Set<string>();
@@ -86,7 +86,8 @@ export class HonestWorld {
   #looking: TestDevice | null = null;
   ledgerDownUntil = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, time = 1_790_000_000) {
+    this.time = time;
     this.random = new Random(seed);
     this.root = keyFrom(this.random);
     this.master = keyFrom(this.random);

@@ -7,12 +7,15 @@ import { isAboutOneFile, keyOf } from "#core/mailbox/finding.ts";
 import type { AuditMemory } from "#core/mailbox/memory.ts";
 import type { Attack, Expected, Scene } from "./attacks.ts";
 import { copyOf, DOMAIN, type Folder, shownBy } from "./fetch.ts";
-import { type HonestWorld, KEEP_SECONDS } from "./honest-world.ts";
+import { HonestWorld, KEEP_SECONDS } from "./honest-world.ts";
 import { emptyTally, simulate } from "./simulate.ts";
 
-/** A random history, and at its end a removal by one device and some mail that nobody touched. */
-export function sceneOf(seed: number, steps: number): Scene {
-  const world = simulate(seed, steps, emptyTally());
+/**
+ * A random history, or one that begins at a time and is short, and at its end a removal by one device and some mail that nobody
+ * touched.
+ */
+export function sceneOf(seed: number, steps: number, begin?: number): Scene {
+  const world = begin === undefined ? simulate(seed, steps, emptyTally()) : new HonestWorld(seed, begin);
   world.settle();
   while (world.devices.length < 2) world.addDevice();
   for (let count = world.random.between(2, 5); count > 0; count--) world.deliverNow();
