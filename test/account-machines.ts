@@ -19,6 +19,9 @@ export interface Ran {
 }
 
 const POLL_MS = 25;
+/** What the machines let through, as src/fleet/roles/keys.ts and fetch.ts have it. */
+const OWNER_REQUESTS = "open,read,write,close,lstat,stat,fstat,opendir,readdir,realpath,limits,expand-path";
+const READER_REQUESTS = "open,read,close,lstat,stat,fstat,opendir,readdir,remove,realpath,limits,expand-path";
 
 export class AccountMachines {
   readonly domain = "example.org";
@@ -46,7 +49,10 @@ export class AccountMachines {
   }
 
   static async start(): Promise<AccountMachines> {
-    const machines = new AccountMachines(await startSshd(), await startSshd());
+    const machines = new AccountMachines(
+      await startSshd([`ForceCommand internal-sftp -p ${OWNER_REQUESTS}`]),
+      await startSshd([`ForceCommand internal-sftp -u 0777 -p ${READER_REQUESTS}`]),
+    );
     const { keysFolder, fetchFolder, keys, fetch } = machines;
     for (const folder of ["answer", "account"]) await mkdir(join(keysFolder, folder), { recursive: true });
     for (const folder of ["mail", "account"]) await mkdir(join(fetchFolder, folder), { recursive: true });

@@ -19,7 +19,7 @@ import { DEFAULT_PROFILE, type Places, placesOf } from "../places.ts";
 import { type Profile, printProfile } from "../profile.ts";
 import { unixTime } from "./clock.ts";
 import { devicesOfFiles } from "./devices.ts";
-import { masterFiles, recoveryFiles, useOrMake } from "./genesis-keys.ts";
+import { checkKeyOptions, masterFiles, recoveryFiles, useOrMake } from "./genesis-keys.ts";
 import { AccountMemory } from "./memory.ts";
 import { loadOwnerKey, type OwnerKey } from "./owner-key.ts";
 import { signState } from "./sign-state.ts";
@@ -83,16 +83,18 @@ Example:
     const profile = newProfile(places, account, options, "shoal account create");
     const memory = new AccountMemory(places, account.domain);
     await refuseKnownAccount(memory, places);
+    const isDeclined = options["no-recovery"] === true;
+    await checkKeyOptions(valuesOf(options, "master"), valuesOf(options, "recovery"), isDeclined);
+    await checkKeysExist(valuesOf(options, "identity"));
     await makeFolder(places.config, 0o700);
     await makeFolder(places.state, 0o700);
 
     if (options["identity"] === undefined) {
       await useOrMake(deviceKeyOf(places), address, "key of this computer", "--identity");
     }
-    await checkKeysExist(profile.identities);
     const devices = await devicesOfFiles(profile.identities);
     const masters = await masterFiles(valuesOf(options, "master"), places, address);
-    const recoveries = await recoveryFiles(valuesOf(options, "recovery"), options["no-recovery"] === true, account);
+    const recoveries = await recoveryFiles(valuesOf(options, "recovery"), isDeclined, account);
     say("shoal", "these keys sign the account now");
     const keys: OwnerKey[] = [];
     for (const file of [...masters, ...recoveries]) keys.push(await loadOwnerKey(file, places));

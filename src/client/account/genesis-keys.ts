@@ -23,17 +23,38 @@ export async function freshPath(folder: string, name: string): Promise<string> {
   }
 }
 
-/** Files of the masters; one is made where none is given. */
-export async function masterFiles(given: readonly string[], places: Places, comment: string): Promise<string[]> {
-  const files = given.map((file) => resolve(file));
-  for (const file of files) {
-    if (!(await exists(file))) {
-      throw new PolicyError("USAGE", `there is no master key "${file}"`, {
+/**
+ * Whatever is wrong with the options is said before any key is made.
+ * @throws PolicyError USAGE
+ */
+export async function checkKeyOptions(
+  masters: readonly string[],
+  recoveries: readonly string[],
+  isDeclined: boolean,
+): Promise<void> {
+  for (const file of masters) {
+    if (!(await exists(resolve(file)))) {
+      throw new PolicyError("USAGE", `there is no master key "${resolve(file)}"`, {
         hint: "without --master a new one is made",
       });
     }
   }
-  if (files.length > 0) return files;
+  if (isDeclined && recoveries.length > 0) {
+    throw new PolicyError("USAGE", "--recovery and --no-recovery exclude each other");
+  }
+  if (!isDeclined && recoveries.length === 0) checkCanAsk();
+}
+
+function checkCanAsk(): void {
+  if (hasTerminal()) return;
+  throw new PolicyError("USAGE", "there is no terminal to ask on where the recovery key goes", {
+    hint: "--recovery FILE makes it there, --no-recovery does without",
+  });
+}
+
+/** Files of the masters; one is made where none is given. */
+export async function masterFiles(given: readonly string[], places: Places, comment: string): Promise<string[]> {
+  if (given.length > 0) return given.map((file) => resolve(file));
   return [await useOrMake(join(places.config, "master_ed25519"), `master ${comment}`, "master key", "--master")];
 }
 
@@ -55,20 +76,13 @@ export async function recoveryFiles(
   { name, domain }: AccountAddress,
 ): Promise<string[]> {
   const comment = `recovery ${name}@${domain}`;
-  if (isDeclined && given.length > 0) {
-    throw new PolicyError("USAGE", "--recovery and --no-recovery exclude each other");
-  }
   if (isDeclined) return [];
   const files: string[] = [];
   for (const place of given) {
     files.push(await useOrMake(await fileAt(resolve(place), name, domain), comment, "recovery key", "--recovery"));
   }
   if (files.length > 0) return files;
-  if (!hasTerminal()) {
-    throw new PolicyError("USAGE", "there is no terminal to ask on where the recovery key goes", {
-      hint: "--recovery FILE makes it there, --no-recovery does without",
-    });
-  }
+  checkCanAsk();
   process.stderr.write(`\n${RECOVERY_EXPLAINED}\n\n`);
   for (;;) {
     const place = await ask("Where should it go? A folder or file, such as /media/usb; empty for none: ");
