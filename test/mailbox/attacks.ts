@@ -329,7 +329,7 @@ export const attacks: readonly Attack[] = [
       const gone = scene.world.random.pick(scene.present);
       folder.mail.delete(mailName(gone));
       rewrite(folder, (live) =>
-        live.map((entry) => (entry.seq === gone.seq ? { ...entry, expiry: entry.time } : entry)),
+        live.map((entry) => (entry.seq === gone.seq ? { ...entry, expiry: entry.time + 1 } : entry)),
       );
       return both("LEDGER-BROKEN");
     },

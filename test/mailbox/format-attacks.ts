@@ -218,8 +218,8 @@ export const formatAttacks: readonly Attack[] = [
     lastLine((line) => line.replace("\n", " 1\n")),
   ),
   entries(
-    "expiry-before-time",
-    lastLine((line) => line.replace(/^(\d+ \d+) \d+/, "$1 1")),
+    "kept-for-0-seconds",
+    lastLine((line) => line.replace(/^(\d+ \d+) \d+/, "$1 0")),
   ),
   entries(
     "size-0",

@@ -341,7 +341,8 @@ export class HonestWorld {
   }
 
   addDevice(): void {
-    if (this.devices.length < MAX_DEVICES) this.changeAccount([...this.devices, this.#newDevice()]);
+    // Without the ledger nothing is accepted, and before fetch has the state the device can do nothing there.
+    if (this.isLedgerUp && this.devices.length < MAX_DEVICES) this.changeAccount([...this.devices, this.#newDevice()]);
   }
 
   /** @returns the device that is gone; null where it would have been the last */

@@ -7,7 +7,7 @@ export interface Entry {
   readonly seq: number;
   /** When the ledger took it, Unix seconds. */
   readonly time: number;
-  /** Until when the file is kept at least, Unix seconds. */
+  /** Until when the file is kept at least, Unix seconds; the line says for how many seconds. */
   readonly expiry: number;
   /** Of the sealed file, in bytes. */
   readonly size: number;
@@ -43,22 +43,22 @@ export function mailName({ digest }: Pick<Entry, "digest">): string {
  */
 export function parseEntry(line: string): Entry {
   const match = ENTRY.exec(line);
-  if (match === null) throw new FormatError("LEDGER", `entry: expected "SEQ TIME EXPIRY SIZE SHA256 VERSION"`);
+  if (match === null) throw new FormatError("LEDGER", `entry: expected "SEQ TIME KEEP SIZE SHA256 VERSION"`);
   const entry = {
     seq: Number(match[1]),
     time: Number(match[2]),
-    expiry: Number(match[3]),
+    expiry: Number(match[2]) + Number(match[3]),
     size: Number(match[4]),
     digest: match[5] ?? "",
     version: Number(match[6]),
   };
-  if (entry.seq < 1 || entry.size < 1 || entry.version < 1 || entry.expiry < entry.time) {
-    throw new FormatError("LEDGER", "entry: expected number, size and version from 1, and no expiry before its time");
+  if (entry.seq < 1 || entry.size < 1 || entry.version < 1 || entry.expiry <= entry.time) {
+    throw new FormatError("LEDGER", "entry: expected number, size, version and seconds to keep from 1");
   }
   return entry;
 }
 
 /** The line with its LF: what the chain hashes. The inverse of {@link parseEntry} for entries that it could have made. */
 export function printEntry({ seq, time, expiry, size, digest, version }: Entry): string {
-  return `${seq} ${time} ${expiry} ${size} ${digest} ${version}\n`;
+  return `${seq} ${time} ${expiry - time} ${size} ${digest} ${version}\n`;
 }

@@ -27,7 +27,7 @@ const entry: fc.Arbitrary<Entry> = fc
     digest,
     version: fc.integer({ min: 1, max: 9999 }),
   })
-  .map((one) => ({ ...one, expiry: one.time + one.expiry }));
+  .map((one) => ({ ...one, expiry: one.time + one.expiry + 1 }));
 const world = new HonestWorld(3);
 const head = headIn(world.folder);
 const record: DeletionRecord = {
@@ -70,7 +70,7 @@ describe("entries", () => {
 
   test("what is behind the head's number may be anything, what is before it not", () => {
     const lines = [1, 2, 3].map(
-      (seq): Entry => ({ seq, time: seq, expiry: seq, size: 1, digest: String(seq).repeat(64), version: 1 }),
+      (seq): Entry => ({ seq, time: seq, expiry: seq + 1, size: 1, digest: String(seq).repeat(64), version: 1 }),
     );
     const whole = printEntries(lines);
     for (let length = 0; length <= whole.length; length++) {

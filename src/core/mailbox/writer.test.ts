@@ -12,7 +12,11 @@ const ACCOUNT = "niUaW71aJ-nWDDa9BF5RjA";
 const hex = (number: number): string => number.toString(16).padStart(64, "0");
 
 test("whatever is delivered and repeated: one line for a digest, one for a number, all on one chain", () => {
-  const step = fc.record({ digest: fc.nat(30), wait: fc.integer({ min: -1000, max: 100_000 }), keep: fc.nat(500_000) });
+  const step = fc.record({
+    digest: fc.nat(30),
+    wait: fc.integer({ min: -1000, max: 100_000 }),
+    keep: fc.integer({ min: 1, max: 500_000 }),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       let mailbox: Mailbox = newMailbox(ACCOUNT);
@@ -76,6 +80,7 @@ test("what no entry can say is refused, and so is a gap", () => {
   ]) {
     assert.throws(() => append(mailbox, delivery, undefined, 1, 1), FormatError);
   }
+  assert.throws(() => append(mailbox, { digest: hex(1), size: 5, version: 1 }, undefined, 1, 0), FormatError);
   const { entry } = append(mailbox, { digest: hex(1), size: 5, version: 1 }, undefined, 1, 1);
   assert.throws(() => prune(mailbox, [{ ...entry, seq: 2 }], 1), VerifyError);
 });

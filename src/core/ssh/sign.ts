@@ -1,6 +1,6 @@
 /** Makes SSH signatures (docs/formats/sshsig.md) with keys that lie in files. */
 
-import { sign } from "node:crypto";
+import { type KeyObject, sign } from "node:crypto";
 import { armorSignature } from "./armor.ts";
 import { ed25519PrivateKey, type SshPrivateKey } from "./private-key.ts";
 import { checkNamespace, SSHSIG_MAGIC, SSHSIG_VERSION, signedBytes } from "./signature.ts";
@@ -32,9 +32,18 @@ export function signMessage(key: SshPrivateKey, namespace: string, message: Uint
   );
 }
 
+/** Making one costs several times what a signature does, and a server signs with the same key all day. */
+const objects = new WeakMap<SshPrivateKey, KeyObject>();
+
+function ed25519Object(key: Extract<SshPrivateKey, { type: "ssh-ed25519" }>): KeyObject {
+  const object = objects.get(key) ?? ed25519PrivateKey(key.seed);
+  objects.set(key, object);
+  return object;
+}
+
 function proofOf(key: SshPrivateKey, bytes: Buffer): Buffer {
   if (key.type === "ssh-ed25519") {
-    return Buffer.concat([wireString(key.type), wireString(sign(null, bytes, ed25519PrivateKey(key.seed)))]);
+    return Buffer.concat([wireString(key.type), wireString(sign(null, bytes, ed25519Object(key)))]);
   }
   if (key.type === "ssh-rsa") {
     return Buffer.concat([wireString("rsa-sha2-512"), wireString(sign("sha512", bytes, key.key))]);
