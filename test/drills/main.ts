@@ -4,16 +4,19 @@
  */
 
 import { parseArgs } from "node:util";
-import { drills } from "./taken/drills.ts";
+import { attemptsOf, runDrills } from "./taken/drills.ts";
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
 const [name = ""] = positionals;
-const drill = Object.hasOwn(drills, name) ? drills[name] : undefined;
-if (drill === undefined) {
-  process.stderr.write(`usage: npm run -s drill -- NAME [--json]\nNAME is one of ${Object.keys(drills).join(", ")}\n`);
+if (!Object.hasOwn(attemptsOf, name)) {
+  process.stderr.write(
+    `usage: npm run -s drill -- NAME [--json]\nNAME is one of ${Object.keys(attemptsOf).join(", ")}\n`,
+  );
   process.exit(64);
 }
-const report = await drill((text) => process.stderr.write(`${text}\n`));
+const reports = await runDrills([name], (text) => process.stderr.write(`${text}\n`));
+const report = reports.get(name);
+if (report === undefined) throw new TypeError(`no report of "${name}"`);
 if (values.json === true) {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 } else {

@@ -16,6 +16,7 @@ import {
   hasPower,
   must,
   nextHonest,
+  outlastDelay,
   type Scene,
   sealLines,
   standingAt,
@@ -51,7 +52,7 @@ export const fetchRootAttempts: readonly Attempt<Scene>[] = [
     what: "let a stranger take sealed files, by a copied-over authorized_keys",
     documented: "can",
     async run(scene) {
-      const data = Buffer.from("From: carol@post.example\r\nSubject: sealed\r\n\r\nFor alice alone.\r\n");
+      const data = Buffer.from("From: carol@post.example\r\nSubject: sealed\r\n\r\nFor alice alone.\r\n.\r\n");
       await sendRaw(scene.stage, { from: "<carol@post.example>", to: [`alice@${domain}`], data });
       await untilAllArrived(scene.stage, 60);
       await copyOver(scene);
@@ -115,6 +116,7 @@ export const fetchRootAttempts: readonly Attempt<Scene>[] = [
     documented: "can't",
     async run(scene) {
       await must(scene.stage.exec("user", asPerson("alice", "shoal sync")));
+      await outlastDelay();
       const file = chainFile("fetch", "alice");
       const versions = parseChain(await chainAt(scene, "fetch", "alice"));
       await asRoot(scene, "fetch", `cp ${file} /root/chain; cat > ${file}`, printChain(versions.slice(0, -1)));

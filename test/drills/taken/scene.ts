@@ -2,8 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { MAX_LAG_SECONDS } from "#client/account/shown-chain.ts";
 import { parseChain, verifySteps } from "#core/account/chain.ts";
-import { printFrame } from "#core/account/feed.ts";
+import { FEED_HELLO, printFrame } from "#core/account/feed.ts";
 import { parseProposal, type Standing } from "#core/account/step.ts";
 import { parsePrivateKey } from "#core/ssh/private-key.ts";
 import type { ExecResult } from "#host/exec.ts";
@@ -30,11 +31,11 @@ export interface Scene {
 }
 
 export const masterFile = ".config/shoal/default/master_ed25519";
-export const recoveryFile = "recovery_ed25519";
+export const recoveryFile = "recovery";
 export const laptopFile = ".config/shoal/default/id_ed25519";
 
 export async function openScene(options: Pick<StageOptions, "name" | "net">, tell: Scene["tell"]): Promise<Scene> {
-  const stage = await openStage({ ...options, people: ["alice", "bob"], onProgress: tell });
+  const stage = await openStage({ ...options, people: ["alice", "bob"], recovery: ["alice", "bob"], onProgress: tell });
   try {
     const made = "test -e /root/thief || ssh-keygen -q -t ed25519 -N '' -C thief -f /root/thief; cat /root/thief";
     const thief = ed25519((await must(stage.exec("user", ["sh", "-c", made]))).stdout.toString("latin1"));
@@ -67,6 +68,11 @@ export async function must(running: Promise<ExecResult>): Promise<ExecResult> {
 export async function asRoot(scene: Scene, machine: string, script: string, input?: Uint8Array): Promise<string> {
   const options = { timeoutSeconds: 60, ...(input === undefined ? {} : { input }) };
   return (await must(scene.stage.exec(machine, ["sh", "-c", script], options))).stdout.toString("latin1");
+}
+
+/** Lets what a client has just learned grow old enough that less than it is no mere delay. */
+export async function outlastDelay(): Promise<void> {
+  await sleep((MAX_LAG_SECONDS + 1) * 1000);
 }
 
 /** Waits until something is so, looking five times a second; gives the seconds it took. */
@@ -144,7 +150,7 @@ export async function handIn(
   const digest = createHash("sha256").update(signed).digest("base64");
   const deadline = performance.now() + seconds * 1000;
   do {
-    const get = `echo 'get /answer/result /tmp/result-${name}' | ${sftp} && cat /tmp/result-${name}`;
+    const get = `echo "get /answer/result /tmp/result-${name}" | ${sftp} >&2 && cat /tmp/result-${name}`;
     const { status, stdout } = await scene.stage.exec("user", asPerson(name, get), { timeoutSeconds: 30 });
     const answer = status === 0 ? parseAnswer(stdout.toString("latin1")) : null;
     if (answer?.file === digest && answer.code !== "PENDING") return answer;
@@ -172,14 +178,14 @@ export function bodyOf(signed: Buffer): string {
 }
 
 /**
- * Takes the place of a service that listens on a socket: the first one who comes hears `say` and is listened to for some
- * seconds.
+ * Takes the place of a service that listens on a socket: whoever comes hears `say` and is listened to, for some seconds at
+ * most and no longer than it takes until there is nothing to be heard.
  * @returns what was heard
  */
 export async function impersonate(
   scene: Scene,
   machine: string,
-  { service, socket, say, seconds = 4 }: { service: string; socket: string; say: Buffer; seconds?: number },
+  { service, socket, say, seconds = 6 }: { service: string; socket: string; say: Buffer; seconds?: number },
 ): Promise<string> {
   const script = `
     const { createServer } = require("node:net");
@@ -188,7 +194,12 @@ export async function impersonate(
     rmSync("${socket}", { force: true });
     const server = createServer((peer) => {
       peer.on("error", () => {});
-      peer.on("data", (data) => process.stdout.write(data));
+      let silence;
+      peer.on("data", (data) => {
+        process.stdout.write(data);
+        clearTimeout(silence);
+        silence = setTimeout(() => process.exit(0), 800);
+      });
       peer.write(say);
     });
     server.listen("${socket}", () => chmodSync("${socket}", 0o666));
@@ -222,7 +233,7 @@ export async function speakAsLedger(
 
 /** Carries a state to the operator, who enters it at the ledger. */
 export async function submit(scene: Scene, signed: Buffer): Promise<string> {
-  const input = printFrame({ kind: "submit", of: "state", signed });
+  const input = Buffer.concat([Buffer.from(`${FEED_HELLO}\n`), printFrame({ kind: "submit", of: "state", signed })]);
   const command = ["/usr/bin/node", "/usr/lib/shoal/shoal-ledger.mjs", "submit", "/etc/shoal/ledger.json"];
   const { stdout, stderr } = await scene.stage.exec("ledger", command, { input, timeoutSeconds: 30 });
   return `${stdout.toString("latin1")}${stderr}`;
@@ -265,6 +276,9 @@ export async function meddle(
     const { changes } = signed.length === 0 ? statement.run() : statement.run({ signed });
     if (changes === 0) { console.error("nothing was changed"); process.exit(1); }`;
   await asRoot(scene, machine, `sv -w 5 down /etc/service/${service}`);
-  await must(scene.stage.exec(machine, ["/usr/bin/node", "-e", script], { input: bytes, timeoutSeconds: 30 }));
+  // As the file's owner, or SQLite's own files beside it would be root's.
+  const owner = (await asRoot(scene, machine, `stat -c %U ${stores[machine]}`)).trim();
+  const run = ["chpst", "-u", owner, "/usr/bin/node", "-e", script];
+  await must(scene.stage.exec(machine, run, { input: bytes, timeoutSeconds: 30 }));
   await asRoot(scene, machine, `sv up /etc/service/${service}`);
 }
