@@ -6,6 +6,7 @@ import { accountTests } from "./powers/account.ts";
 import { cellRootTests } from "./powers/cell-root.ts";
 import { depositKeyTests } from "./powers/deposit-key.ts";
 import { networkTests } from "./powers/network.ts";
+import { ownerTests } from "./powers/owner.ts";
 import { spamKeyTests } from "./powers/spam-key.ts";
 import { sshFeatureTests } from "./powers/ssh-features.ts";
 
@@ -25,6 +26,7 @@ sshFeatureTests(stage, {
   }),
 });
 accountTests(stage);
+ownerTests(stage);
 spamKeyTests(stage);
 networkTests(stage);
 cellRootTests(stage);
