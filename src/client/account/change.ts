@@ -146,7 +146,11 @@ class Change {
     await planned.beforeHandIn?.();
     await this.#memory.setPending(signed);
     if (this.#sftp === null) return this.#sayKept();
-    return await this.#handIn(this.#sftp, signed, standing, planned);
+    const { master, recovery } = planned.next;
+    const left = [ground.signer, ...(planned.alsoSign ?? [])].find(({ line }) =>
+      [...master, ...recovery].includes(line),
+    );
+    return await this.#handIn(signed, standing, planned, left ?? ground.signer);
   }
 
   /** The chain as `keys` shows it, or as this computer knows it where `keys` can't be reached. */
@@ -224,10 +228,10 @@ class Change {
     return await signState(standing, state, [signer, ...(planned.alsoSign ?? [])], unixTime());
   }
 
-  async #handIn(sftp: SftpConnection, signed: Buffer, { state }: Standing, planned: Plan): Promise<number> {
+  async #handIn(signed: Buffer, { state }: Standing, planned: Plan, left: OwnerKey): Promise<number> {
     let answer: Answer | null = null;
     try {
-      answer = await submit(sftp, this.#base, signed);
+      answer = await this.#atKeys(left, (sftp) => submit(sftp, this.#base, signed));
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       say("shoal", error.message);
@@ -239,7 +243,10 @@ class Change {
     }
     if (answer.code !== "ACCEPTED") return await this.#sayRefused(answer.code, answer.text);
     say("shoal", `"${this.#keysHost}" accepted version ${state.version}`);
-    if (!(await waitUntilShown(sftp, this.#base, this.#keysHost, state.version, this.#memory))) {
+    const isShown = await this.#atKeys(left, (sftp) => {
+      return waitUntilShown(sftp, this.#base, this.#keysHost, state.version, this.#memory);
+    });
+    if (!isShown) {
       say("shoal", `but it does not show it yet; "shoal account show" tells when it does`);
       return this.#sayKept();
     }
@@ -249,6 +256,25 @@ class Change {
       await planned.whenAccepted?.();
     }
     return EXIT.ok;
+  }
+
+  /**
+   * Does something over the connection, and once more over a new one when it breaks: a change that takes a key away ends
+   * the account's sessions, this one too.
+   * @param left a key that may log in after the change
+   */
+  async #atKeys<T>(left: OwnerKey, action: (sftp: SftpConnection) => Promise<T>): Promise<T> {
+    const again = async (): Promise<T> => {
+      this.#sftp = await SftpConnection.open(ownerTarget(this.#profile, left));
+      return await action(this.#sftp);
+    };
+    if (this.#sftp === null || this.#sftp.lost) return await again();
+    try {
+      return await action(this.#sftp);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      return await again();
+    }
   }
 
   /** Where mail is, the new version counts from the moment that it is shown. */

@@ -21,13 +21,19 @@ export async function submit(path: string, input: Readable, print: (reply: Reply
     const reader = fromOperator();
     let all = true;
     for await (const chunk of input as AsyncIterable<Buffer>) {
-      for (const frame of reader.push(chunk)) {
+      const frames = reader.push(chunk);
+      for (const frame of frames) {
         if (frame.kind !== "submit") throw new FormatError("FEED", `"${frame.what}" can't be submitted`);
-        await connection.send(frame);
-        const reply = await nextFrame(connection);
-        if (reply.kind !== "reply") throw unexpected(reply);
-        print(reply);
-        if (reply.code !== "ACCEPTED") all = false;
+      }
+      await connection.send(...frames);
+      for (let left = frames.length; left > 0; ) {
+        const replies = await nextFrames(connection);
+        left -= replies.length;
+        for (const reply of replies) {
+          if (reply.kind !== "reply" || left < 0) throw unexpected(reply);
+          print(reply);
+          if (reply.code !== "ACCEPTED") all = false;
+        }
       }
     }
     if (!reader.isBetweenFrames) throw new FormatError("FEED", "the input ends within a frame");
@@ -42,9 +48,9 @@ export async function status(path: string): Promise<string> {
   const connection = await connect(path);
   try {
     await connection.send({ kind: "ask", what: "status" });
-    const frame = await nextFrame(connection);
-    if (frame.kind !== "status") throw unexpected(frame);
-    return frame.json.toString("utf8");
+    const [frame] = await nextFrames(connection);
+    if (frame?.kind === "status") return frame.json.toString("utf8");
+    throw new FormatError("FEED", "the ledger said something else than its status");
   } finally {
     connection.close();
   }
@@ -80,12 +86,10 @@ async function connect(path: string): Promise<Line> {
   return new FeedConnection({ readable: socket, writable: socket, destroy: () => socket.destroy() }, toOperator());
 }
 
-async function nextFrame(connection: Line): Promise<ReplyFrame> {
+async function nextFrames(connection: Line): Promise<ReplyFrame[]> {
   const frames = await connection.next();
-  const [frame, ...others] = frames ?? [];
-  if (frame === undefined) throw new HostError("NETWORK", "the ledger has ended the connection");
-  if (others[0] !== undefined) throw unexpected(others[0]);
-  return frame;
+  if (frames === null) throw new HostError("NETWORK", "the ledger has ended the connection");
+  return frames;
 }
 
 function unexpected({ kind }: ReplyFrame): FormatError {

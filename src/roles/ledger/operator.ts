@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { fromOperator, type OperatorFrame } from "#core/account/feed.ts";
 import type { AccountStore } from "#host/account-store.ts";
 import { FeedConnection } from "#host/feed-connection.ts";
-import type { Judge, Lane } from "./judge.ts";
+import type { Judge } from "./judge.ts";
 
 /** Records of a dump that are in memory at once: a record of the directory can have 4 MiB. */
 const RECORDS_AT_ONCE = 16;
@@ -27,7 +27,13 @@ export async function serveOperator(socket: Socket, options: OperatorOptions): P
   const lane = options.judge.lane();
   try {
     for (let frames = await connection.next(); frames !== null; frames = await connection.next()) {
-      for (const frame of frames) await answer(frame, connection, lane, options);
+      // All that has come is asked at once, and so shares the way to the disk.
+      const verdicts = frames.map((frame) => (frame.kind === "submit" ? lane.ask({ ...frame, name: null }) : null));
+      for (const [index, frame] of frames.entries()) {
+        const verdict = await verdicts[index];
+        if (frame.kind === "ask") await tell(frame.what, connection, options);
+        else if (verdict) await connection.send({ kind: "reply", code: verdict.code, text: verdict.text });
+      }
     }
   } catch (error) {
     options.log(`operator: ${error instanceof Error ? error.message : String(error)}`);
@@ -37,18 +43,12 @@ export async function serveOperator(socket: Socket, options: OperatorOptions): P
   }
 }
 
-async function answer(
-  frame: OperatorFrame,
+async function tell(
+  what: "dump" | "status",
   connection: FeedConnection<OperatorFrame>,
-  lane: Lane,
   { store, status }: OperatorOptions,
 ): Promise<void> {
-  if (frame.kind === "submit") {
-    const { code, text } = await lane.ask({ ...frame, name: null });
-    await connection.send({ kind: "reply", code, text });
-    return;
-  }
-  if (frame.what === "status") {
+  if (what === "status") {
     await connection.send({ kind: "status", json: Buffer.from(JSON.stringify(status())) });
     return;
   }
