@@ -6,7 +6,7 @@ import { parseEntries, printEntries } from "#core/mailbox/entries.ts";
 import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import type { FindingCode } from "#core/mailbox/finding.ts";
 import { type Head, parseHead, signHead } from "#core/mailbox/head.ts";
-import { append, headOf, newMailbox } from "#core/mailbox/writer.ts";
+import { append, headOf, type Mailbox, newMailbox } from "#core/mailbox/writer.ts";
 import { lineOf, nextState, signState } from "#test/owner.ts";
 import { DOMAIN, type Folder, sha256 } from "./fetch.ts";
 import { HonestWorld, KEEP_SECONDS, keyFrom } from "./honest-world.ts";
@@ -229,6 +229,14 @@ export const attacks: readonly Attack[] = [
     },
   },
   {
+    name: "forged-file-under-another-digest",
+    apply(folder, { world }) {
+      const name = mailName({ digest: sha256(world.random.bytes(30)) });
+      folder.mail.set(name, world.random.bytes(30));
+      return both(`UNSIGNED ${name}`);
+    },
+  },
+  {
     name: "forged-file-with-forged-next-line",
     after: PAST_WAIT,
     apply(folder, { world }) {
@@ -362,6 +370,15 @@ export const attacks: readonly Attack[] = [
     apply(folder, scene) {
       Object.assign(folder, pastOf(scene, LONG_AGO));
       return { memory: ["STALE", "ROLLBACK"], fresh: ["STALE"] };
+    },
+  },
+  {
+    // Within the quarter of an hour, so only who has seen the later one can tell.
+    name: "heartbeat-rolled-back",
+    apply(folder, { world }) {
+      const head = headIn(folder);
+      folder.head = signHead({ ...head, time: head.time - 1, next: head.next - 1 }, world.signer);
+      return { memory: ["ROLLBACK"], fresh: [] };
     },
   },
   {
@@ -596,6 +613,26 @@ export const ledgerAttacks: readonly Attack[] = [
       const { state } = headIn(folder);
       folder.head = signHead(headOf(mailbox, DOMAIN, state, world.time, 300), world.signer);
       // Another device's records name what it saw.
+      return { memory: ["FORK"], fresh: ["DEVICE-FORK"] };
+    },
+  },
+  {
+    name: "history-told-anew-and-longer",
+    apply(folder, scene) {
+      const { world } = scene;
+      const { live, dropped } = liveLines(folder);
+      const { seq } = newest(scene);
+      let mailbox: Mailbox = { ...world.mailbox, last: headIn(folder).base, lastTime: 0 };
+      const entries: Entry[] = [];
+      for (const { time, expiry, size, digest, version, ...entry } of [...live, newest(scene)]) {
+        const other = entry.seq === seq ? sha256(Buffer.from(`${digest} ${entries.length}`)) : digest;
+        const made = append(mailbox, { digest: other, size, version }, undefined, time, expiry - time);
+        mailbox = made.mailbox;
+        entries.push(made.entry);
+      }
+      folder.entries = printEntries([...dropped, ...entries]);
+      folder.head = signHead(headOf(mailbox, DOMAIN, headIn(folder).state, world.time, 300), world.signer);
+      folder.mail.delete(mailName(newest(scene)));
       return { memory: ["FORK"], fresh: ["DEVICE-FORK"] };
     },
   },

@@ -3,13 +3,14 @@
 import { createHash } from "node:crypto";
 import { hashOfBody, joinSigned, splitSigned } from "#core/account/signed-text.ts";
 import { stateNamespace } from "#core/account/state.ts";
-import { firstPoint } from "#core/mailbox/chain.ts";
+import { firstPoint, nextPoint } from "#core/mailbox/chain.ts";
 import {
   type DeletionRecord,
   deletionName,
   deletionNamespace,
   deviceOf,
   printDeletion,
+  signDeletion,
 } from "#core/mailbox/deletion.ts";
 import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import { printHead } from "#core/mailbox/head.ts";
@@ -237,7 +238,7 @@ export const formatAttacks: readonly Attack[] = [
     "number-skipped",
     lastLine((line) => line.replace(/^\d+/, (seq) => String(Number(seq) + 1))),
   ),
-  signers("of-another-domain", replace(/^# domain .*$/m, "# domain example.com")),
+  signers("of-another-domain", replace(/example\.org/g, "example.com")),
   signers("option-missing", replace(/,valid-before="[^"]*"/, "")),
   signers("of-another-namespace", replace(/namespaces="[^"]*"/, 'namespaces="*"')),
   signers("no-date", replace(/valid-before="\d{4}\d\d/, 'valid-before="209913')),
@@ -259,28 +260,65 @@ export const formatAttacks: readonly Attack[] = [
     const [, other] = world.devices;
     return { device: other === undefined ? "0".repeat(16) : deviceOf(other.key.publicKey) };
   }),
+  headSeenByDevice("record-saw-another-entry", (seen) => ({ hash: hashOfHex(seen.hash) })),
+  headSeenByDevice("record-saw-more-entries-before", (seen) => ({ seq: seen.seq + 1, time: seen.time - 1 })),
+  headSeenByDevice("record-saw-fewer-entries-later", (seen, { world }) => {
+    const [before] = world.kept.slice(-2);
+    return { seq: before?.seq ?? 0, hash: hashBefore(world), time: seen.time + 1 };
+  }),
   {
-    name: "record-saw-another-entry",
+    name: "record-saw-another-file",
     apply(folder, scene) {
-      const [device] = scene.world.devices;
-      if (device === undefined) throw new RangeError("no device");
-      const { last, time } = headIn(folder);
       const [deleted] = scene.present;
       if (deleted === undefined) throw new RangeError("nothing is present");
-      const own: DeletionRecord = {
-        account: scene.world.standing.id,
-        device: deviceOf(device.key.publicKey),
-        number: 999,
-        time: scene.world.time,
-        head: { seq: last.seq, hash: hashOfHex(last.hash), time },
-        deleted: [{ seq: deleted.seq, digest: deleted.digest }],
-      };
-      const body = printDeletion(own);
-      const signatures = [signMessage(device.key, deletionNamespace(DOMAIN), body)];
-      folder.del.set(deletionName(own), joinSigned({ body, signatures }));
+      putRecord(folder, scene, {}, { seq: deleted.seq, digest: hashOfHex(deleted.digest) });
       return both("DEVICE-FORK");
     },
   },
 ];
+
+function headSeenByDevice(
+  name: string,
+  change: (seen: DeletionRecord["head"], scene: Scene) => Partial<DeletionRecord["head"]>,
+): Attack {
+  return {
+    name,
+    apply(folder, scene) {
+      const [deleted] = scene.present;
+      if (deleted === undefined) throw new RangeError("nothing is present");
+      const { last, time } = headIn(folder);
+      putRecord(folder, scene, change({ ...last, time }, scene), deleted);
+      return both("DEVICE-FORK");
+    },
+  };
+}
+
+/** A record of a device of the account that saw this. */
+function putRecord(
+  folder: Folder,
+  { world }: Scene,
+  seen: Partial<DeletionRecord["head"]>,
+  { seq, digest }: Pick<Entry, "seq" | "digest">,
+): void {
+  const [device] = world.devices;
+  if (device === undefined) throw new RangeError("no device");
+  const { last, time } = headIn(folder);
+  const own: DeletionRecord = {
+    account: world.standing.id,
+    device: deviceOf(device.key.publicKey),
+    number: 999,
+    time: world.time,
+    head: { ...last, time, ...seen },
+    deleted: [{ seq, digest }],
+  };
+  folder.del.set(deletionName(own), signDeletion(own, DOMAIN, device.key));
+}
+
+/** H of the entry before the last. */
+function hashBefore({ mailbox, kept }: Scene["world"]): string {
+  let point = mailbox.dropped;
+  for (const entry of kept.slice(0, -1)) point = nextPoint(point, entry);
+  return point.hash;
+}
 
 const hashOfHex = (text: string): string => Buffer.from(hashOfBody(Buffer.from(text)), "base64").toString("hex");

@@ -14,7 +14,7 @@ const hex = (number: number): string => number.toString(16).padStart(64, "0");
 test("whatever is delivered and repeated: one line for a digest, one for a number, all on one chain", () => {
   const step = fc.record({
     digest: fc.nat(30),
-    wait: fc.integer({ min: -1000, max: 100_000 }),
+    wait: fc.integer({ min: -1000, max: 400_000 }),
     keep: fc.integer({ min: 1, max: 500_000 }),
   });
   fc.assert(

@@ -220,6 +220,14 @@ export const honestCases: readonly (readonly [string, (record: Record) => Buffer
     look("a");
     look("b");
   }),
+  define("all-lines-dropped-and-a-new-one-before-its-head", ({ world }, look) => {
+    world.advance(KEEP_SECONDS + 30 * 3600);
+    world.advance(30 * 3600);
+    const line = world.nextLine("ab".repeat(32), 100);
+    world.folder.entries = Buffer.concat([world.folder.entries ?? Buffer.alloc(0), Buffer.from(line)]);
+    look("a");
+    look("b");
+  }),
   define("away-for-weeks", ({ world }, look) => {
     for (let count = 0; count < 8; count++) {
       world.deliverNow();
