@@ -4,8 +4,9 @@
  * there was such.
  */
 
-import { attacks, ledgerAttacks } from "./mailbox/attacks.ts";
+import { attacks } from "./mailbox/attacks.ts";
 import { formatAttacks } from "./mailbox/format-attacks.ts";
+import { ledgerAttacks } from "./mailbox/ledger-attacks.ts";
 import { play, sceneOf } from "./mailbox/scene.ts";
 import { emptyTally, simulate } from "./mailbox/simulate.ts";
 

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { attacks, ledgerAttacks, type Scene } from "#test/mailbox/attacks.ts";
+import { attacks, type Scene } from "#test/mailbox/attacks.ts";
 import { formatAttacks } from "#test/mailbox/format-attacks.ts";
+import { ledgerAttacks } from "#test/mailbox/ledger-attacks.ts";
 import { auditFolder, play, sceneOf, wordsOf } from "#test/mailbox/scene.ts";
 import { emptyTally, simulate } from "#test/mailbox/simulate.ts";
 
