@@ -17,6 +17,7 @@ export const programs: Readonly<Record<string, string>> = {
   "shoal-accept": "src/roles/accept/main.ts",
   "shoal-keys": "src/roles/keys/main.ts",
   "shoal-ledger": "src/roles/ledger/main.ts",
+  "shoal-submit": "src/roles/out/main.ts",
 };
 
 export interface Bundle {

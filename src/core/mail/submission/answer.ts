@@ -61,6 +61,8 @@ export function refusedAnswer(error: unknown, json: boolean): SubmissionAnswer |
 
 function refusalStatus(error: unknown): number | null {
   if (error instanceof HostError) return SUBMISSION_STATUS.temporary;
+  // What an account may send in a day is a matter of time.
+  if (error instanceof PolicyError && error.code === "PACE") return SUBMISSION_STATUS.temporary;
   if (error instanceof PolicyError) return error.code === "USAGE" ? SUBMISSION_STATUS.usage : SUBMISSION_STATUS.denied;
   if (error instanceof FormatError) {
     return error.code === "RECIPIENT" ? SUBMISSION_STATUS.recipient : SUBMISSION_STATUS.data;

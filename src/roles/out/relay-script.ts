@@ -1,0 +1,74 @@
+/** The forced command of every account on `out`, as a shell script (docs/formats/submit-relay.md). */
+
+export interface RelayScriptOptions {
+  /** Where shoal-submit listens. */
+  readonly socket: string;
+  /** OpenBSD's netcat, which knows `-N` and `-U`; default: from the system's path. */
+  readonly netcat?: string;
+}
+
+/**
+ * POSIX sh. What users say is only ever an argument of `printf '%s'` or the word of a `case`.
+ *
+ * - The name is the one that sshd has set.
+ * - Only sending reads standard input, so that `ssh HOST limits` ends by itself on a terminal.
+ * - End of input looks alike when the message ends and when the connection to the user breaks. It is the end only if sshd is
+ *   still there: the kernel takes a process's memory before it closes its files, so a look at statm is in time.
+ * - netcat and what feeds it are not waited for: they end when sshd closes their input, which it does when this script ends.
+ *
+ * @throws RangeError for a path that can't stand in a script
+ */
+export function renderRelayScript({ socket, netcat = "nc" }: RelayScriptOptions): string {
+  return `#!/bin/sh
+# Hands a submission to shoal-submit and its answer back. sshd runs it as the forced command of every account.
+PATH=/usr/bin:/bin:/usr/sbin:/sbin
+LC_ALL=C
+export PATH LC_ALL
+command=\${SSH_ORIGINAL_COMMAND-}
+
+alive() {
+  if [ -r /proc/self/statm ]; then
+    pages=0
+    read -r pages rest </proc/"$PPID"/statm
+    [ "$pages" != 0 ]
+  else
+    kill -0 "$PPID"
+  fi
+}
+
+request() {
+  printf 'shoal-submit/v1\\nlogin %s\\ncommand %s\\n' "\${LOGNAME-}" "\${#command}"
+  printf '%s' "$command"
+  verb=\${command#"\${command%%[! ]*}"}
+  case \${verb%% *} in
+  '' | send | send-anyway) cat ;;
+  esac
+  alive && printf '\\000end of submission\\n'
+}
+
+answer() {
+  while IFS= read -r line; do
+    case $line in
+    'out '*) printf '%s\\n' "\${line#out }" ;;
+    'err '*) printf '%s\\n' "\${line#err }" >&2 ;;
+    'exit 0' | 'exit 64' | 'exit 65' | 'exit 67' | 'exit 75' | 'exit 77') exit "\${line#exit }" ;;
+    esac
+  done
+  printf '%s\\n' 'refused: this machine can not take mail now; if it was being sent, it may have left: try again later' >&2
+  exit 75
+}
+
+exec 3<&0 </dev/null
+{
+  { request <&3 3<&- | exec ${quotedWord(netcat)} -N -U ${quotedWord(socket)} 3<&-; } 2>/dev/null &
+} | {
+  exec 3<&-
+  answer
+}
+`;
+}
+
+function quotedWord(text: string): string {
+  if (!/^[!-~]+$/.test(text) || text.startsWith("-")) throw new RangeError(`${JSON.stringify(text)} in a script`);
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
