@@ -11,6 +11,8 @@ export interface Verb {
   /** The whole help page of the verb: synopsis, what it does, options, an example. */
   help: string;
   options?: ParseArgsOptionsConfig;
+  /** All words but a first `--help` reach {@link run} as operands: for the manners of another program. */
+  takesAll?: true;
   /** Gives the exit status; errors are printed and mapped by {@link runProgram}. */
   run(operands: string[], options: OptionValues): Promise<number>;
 }
@@ -66,6 +68,7 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
     print(page.help);
     return EXIT.ok;
   }
+  if (page.takesAll === true && next !== "--help") return await page.run(rest, {});
   let parsed: { values: OptionValues; positionals: string[] };
   try {
     parsed = parseArgs({

@@ -1,10 +1,15 @@
 /** `shoal`, the program of the mail user. */
 
+import { basename } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { runProgram } from "#cli/command.ts";
 import { accountVerbs } from "./account/verbs.ts";
 import { initVerb } from "./init.ts";
 import { listVerb } from "./list.ts";
+import { checkVerb } from "./send/check.ts";
+import { outboxVerb } from "./send/outbox-verb.ts";
+import { sendVerb } from "./send/send.ts";
+import { sendmailVerb } from "./send/sendmail.ts";
 import { showVerb } from "./show.ts";
 import { syncVerb } from "./sync.ts";
 
@@ -23,11 +28,15 @@ if (isMainThread) {
 
 Your mail, sealed on the way in, opened only on this computer.
 
-  account  make, show and change your account
-  init     make this computer a further device of an account
-  sync     fetch new mail into the Maildir
-  list     list the mail in the Maildir
-  show     show one mail
+  account   make, show and change your account
+  init      make this computer a further device of an account
+  sync      fetch new mail into the Maildir
+  list      list the mail in the Maildir
+  show      show one mail
+  send      send a message
+  check     ask how well mail to an address is protected on its way
+  outbox    show, send or forget what could not be handed over
+  sendmail  take a message as the program "sendmail" does
 
 "shoal COMMAND --help" says more. Exit status 75 means: try again, nothing is
 lost.
@@ -37,8 +46,24 @@ Example:
   shoal sync
   shoal list
 `,
-      verbs: { account: accountVerbs, init: initVerb, sync: syncVerb, list: listVerb, show: showVerb },
+      verbs: {
+        account: accountVerbs,
+        init: initVerb,
+        sync: syncVerb,
+        list: listVerb,
+        show: showVerb,
+        send: sendVerb,
+        check: checkVerb,
+        outbox: outboxVerb,
+        sendmail: sendmailVerb,
+      },
     },
-    process.argv.slice(2),
+    words(basename(process.argv[1] ?? ""), process.argv.slice(2)),
   );
+}
+
+/** Links to this file by the names of old programs are called as these are. */
+function words(name: string, argv: string[]): string[] {
+  if (name === "sendmail") return ["sendmail", ...argv];
+  return name === "mailq" ? ["outbox", "list"] : argv;
 }

@@ -16,6 +16,8 @@ export interface Places {
   lock: string;
   /** What this computer knows of the account: see `account/memory.ts`. */
   account: string;
+  /** Mail that could not be handed over: see `send/outbox.ts`. */
+  outbox: string;
 }
 
 export const DEFAULT_PROFILE = "default";
@@ -35,6 +37,7 @@ export function placesOf(name: string, env: NodeJS.ProcessEnv = process.env): Pl
     journal: join(state, "journal"),
     lock: join(state, "lock"),
     account: join(state, "account"),
+    outbox: join(state, "outbox"),
   };
 }
 

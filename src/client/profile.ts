@@ -30,6 +30,13 @@ const profileSchema = v.strictObject({
   keysPort: v.optional(portNumber),
   /** The account's folder there, default "/". */
   keysFolder: v.optional(serverFolder),
+  /** Where mail is handed in; default `out.mail.DOMAIN`. */
+  outHost: v.optional(hostName),
+  outPort: v.optional(portNumber),
+  /** The name beside the account's address in mail that is made here. */
+  displayName: v.optional(
+    v.pipe(v.string(), v.regex(/^[^\p{Cc}]{1,100}$/u, "expected a name of at most 100 characters")),
+  ),
   /** Keys that change the account, as `ssh-keygen -f` takes them; where there are several, the first that may. */
   masters: v.optional(v.array(absolutePath)),
   /** Where the recovery keys were when they were made; they need not be there now. */
@@ -86,14 +93,21 @@ export async function loadProfile(name: string): Promise<{ profile: Profile; pla
   return { profile: parseProfile(bytes.toString("utf8"), places.profile), places };
 }
 
-/** How to log in, to `keys` or by default to where mail is; the keys are added by the caller. */
-export function sshOptionsOf(profile: Profile, machine: "fetch" | "keys" = "fetch"): SshOptions {
-  const keys = machine === "keys";
-  const host = keys ? (profile.keysHost ?? `keys.mail.${profile.domain ?? ""}`) : profile.host;
+/** How to log in, by default to where mail is; the keys are added by the caller. */
+export function sshOptionsOf(profile: Profile, machine: Machine = "fetch"): SshOptions {
+  const { host, port } = addressOf(profile, machine);
   const target: SshOptions = { host, user: profile.account };
-  const port = keys ? profile.keysPort : profile.port;
   if (port !== undefined) target.port = port;
   if (profile.knownHosts !== undefined) target.knownHostsFile = profile.knownHosts;
   if (profile.sshOptions !== undefined) target.options = profile.sshOptions;
   return target;
+}
+
+export type Machine = "fetch" | "keys" | "out";
+
+function addressOf(profile: Profile, machine: Machine): { host: string; port: number | undefined } {
+  const { domain = "" } = profile;
+  if (machine === "keys") return { host: profile.keysHost ?? `keys.mail.${domain}`, port: profile.keysPort };
+  if (machine === "out") return { host: profile.outHost ?? `out.mail.${domain}`, port: profile.outPort };
+  return { host: profile.host, port: profile.port };
 }

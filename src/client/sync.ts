@@ -13,6 +13,9 @@ import { type KeyFile, loadKeys, logsIn, makeAskpass } from "./identities.ts";
 import { type SyncFailure, type SyncResult, syncMailbox } from "./mailbox-sync.ts";
 import { DEFAULT_PROFILE, type Places } from "./places.ts";
 import { loadProfile, type Profile, sshOptionsOf } from "./profile.ts";
+import { flushInPassing } from "./send/flush.ts";
+import { outTarget } from "./send/out-login.ts";
+import { Outbox } from "./send/outbox.ts";
 import { Storekeeper } from "./storekeeper.ts";
 
 export const syncVerb: Verb = {
@@ -28,7 +31,7 @@ be interrupted at any moment: nothing is lost, nothing comes twice.
   --json          print the result as one JSON object in the last line
 
 On the way it looks at the account that the server shows, and says so if that
-is not the one that this computer knows.
+is not the one that this computer knows. Then it sends what waits in the outbox.
 
 Exit status: 0 all is well, 65 some files could not be opened (they stay on
 the server), 75 the network or this computer's disk failed: try again, 76 the
@@ -49,6 +52,11 @@ Example:
       report(profile, result, seconds);
       if (options["json"] === true) print(`${JSON.stringify({ ...result, seconds })}\n`);
       if (accountError !== undefined) complain("shoal", accountError);
+      await flushInPassing({
+        outbox: new Outbox(places.outbox),
+        places,
+        login: () => outTarget(profile, places),
+      });
       if (interruption !== undefined) throw await explainRefusedLogin(interruption, profile, places);
       if (accountError !== undefined) return exitStatusOf(accountError);
       return result.failed.length > 0 ? EXIT.data : EXIT.ok;

@@ -116,11 +116,10 @@ const rules: readonly Rule[] = [
  *   side wrote to standard error proves nothing
  */
 export function classifySshEnd(target: SshOptions, end: SshEnd, established: boolean): Failure {
-  const where = `"${target.host}"${target.port === undefined ? "" : ` port ${target.port}`}`;
+  const where = whereOf(target);
   const said = readable(end.stderr);
-  if (!established) {
-    for (const rule of rules) if (rule.pattern.test(said)) return rule.make(where, said, target);
-  }
+  const known = established ? null : knownSshFailure(target, end.stderr);
+  if (known !== null) return known;
   if (end.signal === null && end.status !== 255 && !established) {
     return new HostError("EXEC", `ssh to ${where} ended with exit status ${end.status} before file transfer began`, {
       cause: new Error(said),
@@ -131,6 +130,17 @@ export function classifySshEnd(target: SshOptions, end: SshEnd, established: boo
   return new HostError("NETWORK", `the connection to ${where} was lost${detail === "" ? "" : `: ${detail}`}`, {
     hint: "try again; nothing is lost",
   });
+}
+
+/** The failure that ssh's own words name, as of {@link classifySshEnd}; null where they name none. */
+export function knownSshFailure(target: SshOptions, stderr: string): Failure | null {
+  const said = readable(stderr);
+  const rule = rules.find(({ pattern }) => pattern.test(said));
+  return rule?.make(whereOf(target), said, target) ?? null;
+}
+
+function whereOf({ host, port }: SshOptions): string {
+  return `"${host}"${port === undefined ? "" : ` port ${port}`}`;
 }
 
 /** What a server wrote must not drive the reader's terminal. */

@@ -1,9 +1,9 @@
-/** How this computer's own key logs in to where mail is, when it is only to look at the account. */
+/** How this computer's own key logs in where it does not also open mail: to look at the account, to hand mail in. */
 
 import { HostError } from "#core/errors.ts";
 import type { SshOptions } from "#host/ssh.ts";
 import type { Places } from "../places.ts";
-import { type Profile, sshOptionsOf } from "../profile.ts";
+import { type Machine, type Profile, sshOptionsOf } from "../profile.ts";
 import { readPublicHalf } from "../public-half.ts";
 import type { Knowledge } from "./memory.ts";
 import { isReady, loadOwnerKey } from "./owner-key.ts";
@@ -17,8 +17,9 @@ export async function deviceTarget(
   profile: Profile,
   places: Places,
   mayAskPassphrase: boolean,
+  machine: Machine = "fetch",
 ): Promise<SshOptions | null> {
-  const target = sshOptionsOf(profile);
+  const target = sshOptionsOf(profile, machine);
   const files: string[] = [];
   for (const file of profile.identities) {
     const { key } = await readPublicHalf(file);

@@ -1,0 +1,41 @@
+/** Asks the person at the terminal, also where standard input is the message. */
+
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { say } from "#cli/terminal.ts";
+import type { TlsProblem } from "./answer-of-out.ts";
+import { problemInWords } from "./problems-in-words.ts";
+
+/** Says of each domain what is wrong with the way to it. */
+export function sayProblems(problems: readonly TlsProblem[]): void {
+  for (const problem of problems) say("shoal", problemInWords(problem));
+}
+
+/**
+ * Shows the problems and asks. Nothing but y and yes is yes.
+ * @returns null where there is no terminal; nothing is shown then
+ */
+export function askToSendAnyway(problems: readonly TlsProblem[]): boolean | null {
+  if (process.stderr.isTTY !== true) return null;
+  let terminal: number;
+  try {
+    terminal = openSync("/dev/tty", "r+");
+  } catch (cause) {
+    // No controlling terminal: nobody is there.
+    if ((cause as NodeJS.ErrnoException).code === "ENXIO" || (cause as NodeJS.ErrnoException).code === "ENOENT")
+      return null;
+    throw cause;
+  }
+  try {
+    sayProblems(problems);
+    const whom = problems.length === 1 ? "there" : "to these domains";
+    writeSync(terminal, `On its way ${whom} others could read or change the message. Send anyway? [y/N] `);
+    return /^\s*y(es)?\s*$/i.test(readLine(terminal));
+  } finally {
+    closeSync(terminal);
+  }
+}
+
+function readLine(terminal: number): string {
+  const buffer = Buffer.alloc(1024);
+  return buffer.toString("utf8", 0, readSync(terminal, buffer));
+}
