@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { faultByDefinition, faultOfPoint } from "./edwards25519.ts";
+import { faultByDefinition, faultOfPoint, montgomeryOf } from "./edwards25519.ts";
 
 function freshPoint(): Buffer {
   return generateKeyPairSync("ed25519").publicKey.export({ format: "der", type: "spki" }).subarray(-32);
@@ -40,4 +40,24 @@ test("both refuse y at the edges and the wrong number of bytes", () => {
     assert.equal(faultOfPoint(point), faultByDefinition(point), y.toString(16));
   }
   for (const length of [0, 31, 33]) assert.equal(faultOfPoint(Buffer.alloc(length, 9)), "length");
+});
+
+/** Where quotients are large, where they are all 1 (Fibonacci's numbers), and where leading digits say little. */
+function* awkwardNumbers(p: bigint): Generator<bigint> {
+  for (let n = 0n; n < 300n; n++) yield* [n, p - 1n - n];
+  for (let bits = 1n; bits < 255n; bits++) for (const by of [-1n, 0n, 1n]) yield* [(1n << bits) + by, (p >> bits) + by];
+  for (let [a, b] = [1n, 2n]; b < p; [a, b] = [b, a + b]) yield* [b, p - b, (p * a) / b];
+}
+
+test("u times (1-y) is 1+y, exactly and in canonical form", () => {
+  const p = 2n ** 255n - 19n;
+  const numberOf = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`);
+  const check = (y: bigint): void => {
+    const u = numberOf(montgomeryOf(Buffer.from(y.toString(16).padStart(64, "0"), "hex").reverse()));
+    assert.ok(u < p, y.toString(16));
+    // The inverse of 0 is 0.
+    assert.equal(y === 1n ? u : (u * (p + 1n - y) - (1n + y)) % p, 0n, y.toString(16));
+  };
+  for (const n of awkwardNumbers(p)) check((((1n - n) % p) + p) % p);
+  fc.assert(fc.property(fc.bigInt({ min: 0n, max: p - 1n }), check), { numRuns: 2000 });
 });

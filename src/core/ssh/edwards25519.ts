@@ -35,15 +35,44 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** Euclid's algorithm; the inverse of 0 is 0. */
+/** Of Euclid's two numbers, give or take one: doubles hold them exactly, and all that is made of them. */
+const LEADING_BITS = 50;
+
+/**
+ * Euclid's algorithm; the inverse of 0 is 0. As Lehmer had it (Knuth, The Art of Computer Programming, 4.5.2, algorithm
+ * L): several steps at a time are found from leading digits alone, for as long as no other digits could change them.
+ */
 function inverse(value: bigint): bigint {
-  let [a, b, x, y] = [mod(value), P, 1n, 0n];
-  if (a === 0n) return 0n;
-  while (a > 1n) {
-    const quotient = b / a;
-    [a, b, x, y] = [b - quotient * a, a, y - quotient * x, x];
+  // a = x * value and b = y * value (mod P) all the time, and a > b.
+  let [a, b, x, y] = [P, mod(value), 0n, 1n];
+  if (b === 0n) return 0n;
+  while (b > 1n) {
+    const steps = leadingSteps(a, b);
+    if (steps === null) {
+      const quotient = a / b;
+      [a, b, x, y] = [b, a - quotient * b, y, x - quotient * y];
+      continue;
+    }
+    const [aa, ab, ba, bb] = steps;
+    [a, b, x, y] = [aa * a + ab * b, ba * a + bb * b, aa * x + ab * y, ba * x + bb * y];
   }
-  return mod(x);
+  return mod(y);
+}
+
+/** Steps of Euclid's algorithm on a > b that are certain, as the matrix that they multiply (a, b) by; null for none. */
+function leadingSteps(a: bigint, b: bigint): [bigint, bigint, bigint, bigint] | null {
+  const bits = Math.ceil(Math.log2(Number(a)));
+  if (bits <= LEADING_BITS) return null;
+  const shift = BigInt(bits - LEADING_BITS);
+  let [high, low] = [Number(a >> shift), Number(b >> shift)];
+  let [aa, ab, ba, bb] = [1, 0, 0, 1];
+  while (low + ba !== 0 && low + bb !== 0) {
+    const quotient = Math.floor((high + aa) / (low + ba));
+    if (quotient !== Math.floor((high + ab) / (low + bb))) break;
+    [aa, ab, ba, bb] = [ba, bb, aa - quotient * ba, ab - quotient * bb];
+    [high, low] = [low, high - quotient * low];
+  }
+  return ab === 0 ? null : [BigInt(aa), BigInt(ab), BigInt(ba), BigInt(bb)];
 }
 
 function add(a: Point, b: Point): Point {
@@ -128,8 +157,7 @@ function isSurelyPrimeOrder(bytes: Uint8Array): boolean {
   const y = littleEndian(bytes) & (2n ** 255n - 1n);
   if (y <= 1n || y >= P - 1n) return false;
   const u = montgomeryOf(bytes);
-  const spki = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), u]);
-  const publicKey = createPublicKey({ key: spki, format: "der", type: "spki" });
+  const publicKey = createPublicKey({ key: { kty: "OKP", crv: "X25519", x: u.toString("base64url") }, format: "jwk" });
   try {
     return diffieHellman({ privateKey: ORDER_SCALAR, publicKey }).equals(u);
   } catch (error) {

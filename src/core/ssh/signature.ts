@@ -3,7 +3,7 @@
  * accepted in one encoding only, but for the line breaks of its armor.
  */
 
-import { createHash, verify } from "node:crypto";
+import { hash as hashOf, verify } from "node:crypto";
 import { FormatError, VerifyError } from "#core/errors.ts";
 import { unarmorSignature } from "./armor.ts";
 import { parsePublicKeyBlob, type SshPublicKey } from "./public-key.ts";
@@ -119,7 +119,7 @@ function parseToken(reader: WireReader): { flags: number; counter: number } {
 
 /** The bytes that a key signs: the hash of the message in its namespace. */
 export function signedBytes(namespace: string, hash: SignedHash, message: Uint8Array): Buffer {
-  const digest = createHash(hash).update(message).digest();
+  const digest = hashOf(hash, message, "buffer");
   const reserved = wireString("");
   return Buffer.concat([SSHSIG_MAGIC, wireString(namespace), reserved, wireString(hash), wireString(digest)]);
 }
@@ -156,5 +156,5 @@ function tokenBytes(applicationHash: Buffer, token: { flags: number; counter: nu
   const said = Buffer.alloc(5);
   said.writeUInt8(token.flags, 0);
   said.writeUInt32BE(token.counter, 1);
-  return Buffer.concat([applicationHash, said, createHash("sha256").update(signed).digest()]);
+  return Buffer.concat([applicationHash, said, hashOf("sha256", signed, "buffer")]);
 }
