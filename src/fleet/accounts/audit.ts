@@ -167,7 +167,8 @@ export function compareFiles(who: string, expected: MachineFiles, found: Machine
   return findings;
 }
 
-/** Names whose value is another, or is missing in one. */
+/** Names whose value is another, or is missing in one; an empty file of keys opens nothing, as none does. */
 function compareMaps(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): string[] {
-  return [...new Set([...one.keys(), ...other.keys()])].filter((name) => one.get(name) !== other.get(name)).sort();
+  const names = new Set([...one.keys(), ...other.keys()]);
+  return [...names].filter((name) => (one.get(name) ?? "") !== (other.get(name) ?? "")).sort();
 }

@@ -13,7 +13,7 @@ import type { Derived } from "./derived.ts";
 
 /** While more comes in than this, it is stored together. */
 const QUIET_MILLISECONDS = 3;
-const LONGEST_MILLISECONDS = 250;
+const LONGEST_MILLISECONDS = 1000;
 const MAX_UNSAVED_BYTES = 16 * 1024 * 1024;
 
 export interface FollowerOptions {

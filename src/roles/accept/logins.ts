@@ -54,6 +54,8 @@ export class Logins implements Derived {
   readonly #system: ReadonlySet<string>;
   /** Names that have a user here. */
   #users: ReadonlySet<string> = new Set();
+  /** Names whose folders were made, or made right, since this started; nobody but root can change them. */
+  readonly #placed = new Set<string>();
   /** Name -> when its keys change by themselves. */
   readonly #until = new Map<string, number>();
 
@@ -141,24 +143,33 @@ export class Logins implements Derived {
       return;
     }
     const uid = FIRST_UID + entry.ordinal;
-    place.makeFolders(name, uid);
+    if (!this.#placed.has(name)) {
+      place.makeFolders(name, uid);
+      this.#placed.add(name);
+    }
     const standing = accounts.standing(entry.account);
     if (standing !== undefined) {
       const chain = printChain(store.versions(entry.account));
-      replaceIfOther(place.chainFile(name), chain, { ...ROOT, mode: 0o644 });
+      const path = place.chainFile(name);
+      if (readOrNull(path)?.equals(chain) !== true) replaceDerived(path, chain, { ...ROOT, mode: 0o644 });
     }
     const { lines, until } =
       standing === undefined ? { lines: [], until: null } : place.keys(entry, standing, this.#options.now());
     if (until === null) this.#until.delete(name);
     else this.#until.set(name, until);
-    const text = lines.map((line) => `${line}\n`).join("");
-    const old = replaceIfOther(join(this.#keysFolder, name), Buffer.from(text), { ...ROOT, mode: 0o644 });
+    const path = join(this.#keysFolder, name);
+    const old = readOrNull(path);
+    // Who has no key yet needs no file that says so.
+    if (old === null && lines.length === 0) return;
+    const text = Buffer.from(lines.map((line) => `${line}\n`).join(""), "latin1");
+    if (old?.equals(text) !== true) replaceDerived(path, text, { ...ROOT, mode: 0o644 });
     if (hasLost(old, lines)) lost.add(uid);
   }
 
   /** Nobody gets in under this name any more, and who is in is put out. */
   #takeAway(name: string, lost: Set<number>): void {
     this.#until.delete(name);
+    this.#placed.delete(name);
     const path = join(this.#keysFolder, name);
     if (hasLost(readOrNull(path), [])) {
       const entry = this.#options.accounts.directory.entries.get(name);
@@ -188,20 +199,9 @@ function writeLike(path: string, text: string): void {
   replaceDerived(path, Buffer.from(text, "latin1"), { mode: mode & 0o7777, uid, gid }, true);
 }
 
-/** @returns what stood there, null for nothing */
-function replaceIfOther(path: string, content: Buffer, access: DerivedAccess): Buffer | null {
-  const old = readOrNull(path);
-  if (old?.equals(content) !== true) replaceDerived(path, content, access);
-  return old;
-}
-
 function readOrNull(path: string): Buffer | null {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
-  }
+  // An error for each file that is not there yet would cost more than everything else about it.
+  return statSync(path, { throwIfNoEntry: false }) === undefined ? null : readFileSync(path);
 }
 
 function hasLost(old: Buffer | null, lines: readonly string[]): boolean {
