@@ -1,7 +1,7 @@
 /** Text of any script in header fields that are ASCII (RFC 2047, RFC 2231). */
 
-/** A word with its frame has at most 75 characters (RFC 2047 section 2). */
-const MAX_WORD_BYTES = 45;
+/** A word with its frame has at most 75 characters (RFC 2047 section 2); these fit behind the name of a field, too. */
+const MAX_WORD_BYTES = 36;
 const ATOMS = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
 
 /**
@@ -9,7 +9,7 @@ const ATOMS = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+
  * @param text without control characters
  */
 export function encodeText(text: string): string {
-  return /^[ -~]*$/.test(text) && !text.includes("=?") && !/\S{200}/.test(text) ? text : encodedWords(text);
+  return /^[ -~]*$/.test(text) && !text.includes("=?") && !/\S{60}/.test(text) ? text : encodedWords(text);
 }
 
 /** A name in front of an address: atoms, a quoted string, or encoded words. */
