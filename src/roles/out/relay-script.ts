@@ -12,8 +12,10 @@ export interface RelayScriptOptions {
  *
  * - The name is the one that sshd has set.
  * - Only sending reads standard input, so that `ssh HOST limits` ends by itself on a terminal.
- * - End of input looks alike when the message ends and when the connection to the user breaks. It is the end only if sshd is
- *   still there: the kernel takes a process's memory before it closes its files, so a look at statm is in time.
+ * - End of input looks alike when the message ends and when the user's connection breaks or the user's ssh is killed. It is
+ *   the end only if sshd is still there and still reads our output. A process loses its memory (statm) before its files, and
+ *   sshd closes a channel's output before its input: both looks are in time. GNU's tail tells at once whether somebody reads
+ *   its output; it would go on for as long as process 4194305 lives, which no Linux has. Elsewhere a second must do.
  * - netcat and what feeds it are not waited for: they end when sshd closes their input, which it does when this script ends.
  *
  * @throws RangeError for a path that can't stand in a script
@@ -30,8 +32,10 @@ alive() {
   if [ -r /proc/self/statm ]; then
     pages=0
     read -r pages rest </proc/"$PPID"/statm
-    [ "$pages" != 0 ]
+    [ "$pages" != 0 ] || return 1
+    tail -n 0 -f --pid=4194305 /dev/null >&4
   else
+    sleep 1
     kill -0 "$PPID"
   fi
 }
@@ -58,11 +62,11 @@ answer() {
   exit 75
 }
 
-exec 3<&0 </dev/null
+exec 3<&0 4>&1 </dev/null
 {
-  { request <&3 3<&- | exec ${quotedWord(netcat)} -N -U ${quotedWord(socket)} 3<&-; } 2>/dev/null &
+  { request <&3 3<&- | exec ${quotedWord(netcat)} -N -U ${quotedWord(socket)} 3<&- 4>&-; } 2>/dev/null &
 } | {
-  exec 3<&-
+  exec 3<&- 4>&-
   answer
 }
 `;
