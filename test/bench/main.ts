@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 
 const benches: Record<string, () => Promise<Record<string, unknown>>> = {
   inbound: async () => await (await import("./inbound.ts")).benchInbound(),
+  accounts: async () => await (await import("./accounts.ts")).benchAccounts(),
   connections: async () => await (await import("./inbound.ts")).benchConnections(),
   seal: async () => await (await import("./seal.ts")).benchSeal(),
   sync: async () => await (await import("./sync.ts")).benchSync(),

@@ -22,7 +22,7 @@ export function userMachine({ address, hostname, nameServer, people, knownHosts 
     role: "world-user",
     hostname,
     address,
-    packages: ["ssh-client", "age", "node", "swaks", "dkim-verifier"],
+    packages: ["ssh-client", "age", "node", "openssl", "swaks", "dkim-verifier"],
     users: people.map((name, index) => ({
       name,
       uid: firstUid + index,

@@ -12,6 +12,7 @@ import { absolute, type Host, type ResourceRecord, reverseName } from "#test/wor
 
 /** Debian 13 packages for the neutral names used here. */
 export const worldPackages: Readonly<Record<string, readonly string[]>> = {
+  openssl: ["openssl"],
   nsd: ["nsd"],
   postfix: ["postfix", "ca-certificates", "openssl"],
   exim: ["exim4-daemon-light", "ca-certificates", "openssl"],

@@ -46,7 +46,8 @@ export async function openScene(options: Pick<StageOptions, "name" | "net">, tel
   }
 }
 
-async function keysOf(stage: Stage, name: string): Promise<Keys> {
+/** Keys that the client made for a person of the stage. */
+export async function keysOf(stage: Stage, name: string): Promise<Keys> {
   const read = async (file: string): Promise<Ed25519Key> => ed25519(await stage.as(name, `cat ${file}`));
   return { name, master: await read(masterFile), recovery: await read(recoveryFile), laptop: await read(laptopFile) };
 }
