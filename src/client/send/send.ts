@@ -92,11 +92,14 @@ async function report(dispatch: Dispatch, errand: Errand, message: Buffer, end: 
   const { json } = dispatch;
   const kept = await keepUnsent(dispatch, errand, message, end);
   if (end.kind === "not-sent" && kept.length === 0) throw end.error;
-  if ("answer" in end) await passOn(end.answer, json);
-  if (end.kind === "unprotected" && !json) {
-    sayProblems(end.problems);
-    say("shoal", "hint: --anyway sends it knowingly");
+  if (end.kind === "unprotected") {
+    // The server's grades are for programs; its words are said in ours.
+    await passOn({ ...end.answer, stderr: "" }, json);
+    if (!json) sayProblems(end.problems);
+    say("shoal", "nothing was sent; --anyway sends it knowingly");
+    return end.answer.status;
   }
+  if ("answer" in end) await passOn(end.answer, json);
   for (const each of kept) {
     if (json) await writeOut(`${visibleJson({ result: each.state === "waiting" ? "kept" : "unknown", ...each })}\n`);
     sayKept(each);

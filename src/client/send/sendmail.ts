@@ -105,6 +105,11 @@ async function report(
 ): Promise<number> {
   const kept = await keepUnsent(dispatch, errand, message, end);
   if (end.kind === "not-sent" && kept.length === 0) throw end.error;
+  if (end.kind === "unprotected") {
+    sayProblems(end.problems);
+    say("shoal", "nothing was sent; sendmail --anyway sends it knowingly");
+    return end.answer.status;
+  }
   if ("answer" in end && (verbose || end.kind !== "accepted")) {
     const { stdout, stderr } = end.answer;
     for (const line of `${stdout}\n${stderr}`.split(/[\r\n]+/)) if (line !== "") say("shoal", visibleLine(line));
@@ -113,10 +118,6 @@ async function report(
   // Taken over, as every sendmail takes over what it queues: the caller must not send it again. What nobody knows of is
   // for a person to see.
   if (kept.length > 0) return kept.every(({ state }) => state === "waiting") ? EXIT.ok : EXIT.temporary;
-  if (end.kind === "unprotected") {
-    sayProblems(end.problems);
-    say("shoal", "hint: sendmail --anyway sends it knowingly");
-  }
   return "answer" in end ? end.answer.status : EXIT.temporary;
 }
 
