@@ -57,6 +57,7 @@ dkimverify python3-dkim
 unbound unbound
 ldns-signzone ldnsutils
 postfix postfix
+nc netcat-openbsd
 EOF
   if [ -n "$missing" ]; then
     echo "set-up: apt-get install$missing" >&2

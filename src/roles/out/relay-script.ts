@@ -28,12 +28,15 @@ LC_ALL=C
 export PATH LC_ALL
 command=\${SSH_ORIGINAL_COMMAND-}
 
+parent() {
+  pages=0
+  read -r pages rest </proc/"$PPID"/statm
+  [ "$pages" != 0 ]
+}
+
 alive() {
   if [ -r /proc/self/statm ]; then
-    pages=0
-    read -r pages rest </proc/"$PPID"/statm
-    [ "$pages" != 0 ] || return 1
-    tail -n 0 -f --pid=4194305 /dev/null >&4
+    parent && tail -n 0 -f --pid=4194305 /dev/null >&4 && parent
   else
     sleep 1
     kill -0 "$PPID"
