@@ -197,7 +197,7 @@ describe("the outbox", () => {
     await out.shoal(["send"], LETTER);
     await out.asked();
     await out.answer("sleep 5");
-    const flushing = out.user.start(["outbox", "flush"]);
+    const flushing = out.user.start(["outbox", "flush"], { TMPDIR: out.user.home });
     while ((await out.asked().catch(() => [])).length === 0) await new Promise((done) => setTimeout(done, 50));
     flushing.kill();
     await flushing.done;
