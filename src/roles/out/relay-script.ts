@@ -14,8 +14,9 @@ export interface RelayScriptOptions {
  * - Only sending reads standard input, so that `ssh HOST limits` ends by itself on a terminal.
  * - End of input looks alike when the message ends and when the user's connection breaks or the user's ssh is killed. It is
  *   the end only if sshd is still there and still reads our output. A process loses its memory (statm) before its files, and
- *   sshd closes a channel's output before its input: both looks are in time. GNU's tail tells at once whether somebody reads
- *   its output; it would go on for as long as process 4194305 lives, which no Linux has. Elsewhere a second must do.
+ *   when a connection breaks, sshd closes a channel's output before its input: both looks are in time. GNU's tail tells at
+ *   once whether somebody reads its output; it would go on for as long as process 4194305 lives, which no Linux has.
+ *   Elsewhere a second must do.
  * - netcat and what feeds it are not waited for: they end when sshd closes their input, which it does when this script ends.
  *
  * @throws RangeError for a path that can't stand in a script
