@@ -1,5 +1,5 @@
 /**
- * `npm test`: the quick checks, then every flow and drill, one file after another.
+ * `npm test`: the quick checks, then every test of whole programs, every flow and drill, one file after another.
  *   node tools/test-all.ts [--flows] [WORD ...]
  * `--flows` runs the flows alone; words choose the files whose names contain one of them.
  */
@@ -29,7 +29,7 @@ const { values, positionals } = parseArgs({
 await untilInterrupted(async () => {
   const rows: Row[] = [];
   if (!values.flows) rows.push(await quickChecks());
-  const files = await chosenFiles(values.flows ? ["flows"] : ["flows", "drills"]);
+  const files = await chosenFiles(values.flows ? ["flows"] : ["accounts", "client", "submit", "flows", "drills"]);
   if (files.length === 0) rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
   for (const file of files) rows.push(await runFile(file));
   summarise(rows);

@@ -104,6 +104,10 @@ const change: fc.Arbitrary<(bytes: Buffer) => Buffer> = fc.oneof(
     lines.splice(at, 1, ...(upper ? [text.toUpperCase()] : [text, text]));
     return Buffer.from(lines.join("\n"), "latin1");
   }),
+  // What is often a state again.
+  fc.nat().map((time) => (bytes: Buffer) => {
+    return Buffer.from(bytes.toString("latin1").replace(/^time .*$/m, `time ${time}`), "latin1");
+  }),
 );
 
 test("no two byte strings are the same state: what is changed is refused, or another state that prints as these bytes", () => {
@@ -120,7 +124,7 @@ test("no two byte strings are the same state: what is changed is refused, or ano
     }),
     { numRuns: 2000 },
   );
-  assert.ok(accepted > 5, "some changed bytes must be states, or the law says nothing");
+  assert.ok(accepted > 50, "some changed bytes must be states, or the law says nothing");
 });
 
 test("refuses any bytes without another error than its own", () => {

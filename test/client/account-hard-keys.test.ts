@@ -92,7 +92,7 @@ test("a key of ssh's old file format, with a passphrase that is wrong at first",
 
 /** Runs `shoal` on a terminal of script(1) and types each answer when its question has appeared. */
 async function onTerminal(args: readonly string[], answers: readonly [RegExp, string][]): Promise<string> {
-  const main = new URL("../main.ts", import.meta.url).pathname;
+  const main = new URL("../../src/client/main.ts", import.meta.url).pathname;
   const command = [process.execPath, main, ...args].map((word) => `'${word}'`).join(" ");
   const child = spawn("script", ["-qec", command, "/dev/null"], {
     env: { ...laptop.env, TERM: "xterm" },

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { parseCorrespondent } from "#client/send/correspondent.ts";
+import { printErrand } from "#client/send/hand-over.ts";
 import { FormatError, PolicyError } from "#core/errors.ts";
 import { parseCommand } from "#core/mail/submission/command.ts";
 import { exec } from "#host/exec.ts";
 import { ACCEPTED, FakeOut } from "#test/fake-out.ts";
-import { parseCorrespondent } from "./correspondent.ts";
-import { printErrand } from "./hand-over.ts";
 
 let out: FakeOut;
 before(async () => {
@@ -360,7 +360,7 @@ print(os.waitstatus_to_exitcode(status))
     return { status: Number(stdout.toString()), shown: await readFile(log, "utf8") };
   }
 
-  const main = new URL("../main.ts", import.meta.url).pathname;
+  const main = new URL("../../src/client/main.ts", import.meta.url).pathname;
 
   test("on a terminal it is explained and asked; only yes sends", async () => {
     await out.answer(NONE);

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { tryExec } from "#host/exec.ts";
 import { AccountMachines } from "#test/account-machines.ts";
 
-const page = new URL("../../../docs/use.md", import.meta.url);
+const page = new URL("../../docs/use.md", import.meta.url);
 
 test("an account is made and changed with stock tools", async () => {
   const machines = await AccountMachines.start();
