@@ -3,7 +3,7 @@
  * normative in docs/formats/sealed-mail.md. A tag is 32 bits of a hash: it says which key to try, never that it fits.
  */
 
-import { constants, createHash, hkdfSync, type KeyObject, privateDecrypt, publicEncrypt } from "node:crypto";
+import { constants, createHash, hash, hkdfSync, type KeyObject, privateDecrypt, publicEncrypt } from "node:crypto";
 import { encodeBase64Unpadded } from "#core/bytes.ts";
 import { FormatError } from "#core/errors.ts";
 import { FILE_KEY_BYTES, unwrapFileKey, wrapFileKey } from "./file-key.ts";
@@ -20,7 +20,7 @@ const RSA_OPTIONS = {
 
 /** The tag of a key, from its wire encoding. */
 export function sshTag(blob: Buffer): string {
-  return encodeBase64Unpadded(createHash("sha256").update(blob).digest().subarray(0, 4));
+  return encodeBase64Unpadded(hash("sha256", blob, "buffer").subarray(0, 4));
 }
 
 /**

@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Accounts } from "#core/account/accounts.ts";
 import { MAX_DIRECTORY_BYTES } from "#core/account/directory.ts";
-import type { AcceptFrame } from "#core/account/feed.ts";
+import type { AcceptFrame, RecordFrame } from "#core/account/feed.ts";
 import { hashOfBody, splitSigned } from "#core/account/signed-text.ts";
 import { FormatError } from "#core/errors.ts";
 import type { AccountStore } from "#host/account-store.ts";
@@ -13,6 +13,8 @@ import type { FeedConnection } from "#host/feed-connection.ts";
 const MAX_UNANSWERED = 2000;
 /** Records that are read from the store at once. */
 const MAX_READ = 8;
+/** Of records that are sent in one piece, and a read more. */
+const MAX_WRITE_BYTES = 64 * 1024;
 /** What a machine refused is sent again after so long: its clock may be right by then. */
 const RETRY_MILLISECONDS = 60_000;
 const MAX_LISTED = 20;
@@ -174,29 +176,38 @@ export class FeedLink {
 
   async #send(connection: FeedConnection<AcceptFrame>): Promise<void> {
     while (this.#connected) {
-      // The directory first: it names the accounts that states are of.
-      const [account] = this.#due.has(null) ? [null] : this.#due;
-      if (account === undefined || this.#unanswered.length >= MAX_UNANSWERED) {
+      const frames = this.#nextFrames();
+      if (frames.length === 0) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
         continue;
       }
-      const first = (this.#sent.get(account) ?? this.#taken.get(account) ?? 0) + 1;
-      const records = this.#store.versions(account, first, account === null ? 1 : MAX_READ);
-      if (records.length === 0) this.#due.delete(account);
-      for (const { version } of records) {
-        this.#sent.set(account, version);
-        this.#unanswered.push({ account, version });
-      }
-      await connection.send(
-        ...records.map(({ accepted, signed }) => {
-          return { kind: "record", of: account === null ? "directory" : "state", accepted, signed } as const;
-        }),
-      );
+      await connection.send(...frames);
       // A machine that takes everything at once must not keep the others waiting.
       await nextTurn();
     }
+  }
+
+  /** What goes out in one piece; none when the machine has everything or owes answers. */
+  #nextFrames(): RecordFrame[] {
+    const frames: RecordFrame[] = [];
+    let bytes = 0;
+    while (bytes < MAX_WRITE_BYTES && this.#unanswered.length < MAX_UNANSWERED) {
+      // The directory first: it names the accounts that states are of.
+      const [account] = this.#due.has(null) ? [null] : this.#due;
+      if (account === undefined) break;
+      const first = (this.#sent.get(account) ?? this.#taken.get(account) ?? 0) + 1;
+      const records = this.#store.versions(account, first, account === null ? 1 : MAX_READ);
+      for (const { version, accepted, signed } of records) {
+        this.#sent.set(account, version);
+        this.#unanswered.push({ account, version });
+        frames.push({ kind: "record", of: account === null ? "directory" : "state", accepted, signed });
+        bytes += signed.length;
+      }
+      if (records.length === 0 || records.at(-1)?.version === this.#latest(account).version) this.#due.delete(account);
+    }
+    return frames;
   }
 
   #takeAnswer(frame: AcceptFrame): void {
