@@ -11,10 +11,13 @@ import { exec } from "#host/exec.ts";
 import { Owner } from "#test/owner.ts";
 import { addAccounts } from "./add-accounts.ts";
 import type { Addition } from "./additions.ts";
-import { changeDirectory, type Ledger, type Operator, settle, waitUntilTaken } from "./change.ts";
+import { changeDirectory, changeOperators, type Ledger, type Operator, settle, waitUntilTaken } from "./change.ts";
 import { createDirectory } from "./create-directory.ts";
+import { describeDirectory } from "./directory-verbs.ts";
 import type { Reply, Submission } from "./ledger-machine.ts";
 import { OperatorCopy } from "./operator-copy.ts";
+import { fingerprintOf, nextOperators } from "./operators.ts";
+import { publicLineOf } from "./sign.ts";
 
 const domain = "shoal.example";
 const now = 1_800_000_000;
@@ -220,4 +223,66 @@ test("what the ledger refuses is told", async () => {
   await assert.rejects(changeDirectory(operator, [], [new Owner(domain, now).genesis]), (error) => {
     return error instanceof PolicyError && error.code === "REFUSED" && error.message.includes("ACCOUNT-UNKNOWN");
   });
+});
+
+/** Without the first key, with the others of these. */
+async function replaceOperator(operator: Operator, removed: string, added: string): Promise<string[]> {
+  await settle(operator);
+  const before = operator.copy.directory.latest?.record.operators ?? [];
+  const fingerprint = fingerprintOf(await publicLineOf(key(removed)));
+  return nextOperators(before, [await publicLineOf(key(added))], [fingerprint]);
+}
+
+test("a stolen operator key is replaced: the other one and the new one sign, and the old one signs nothing more", async () => {
+  const ledger = new FakeLedger();
+  await addAccounts(await operatorWith(ledger), [addition("alice")]);
+  const operator = { ...(await operatorWith(ledger)), keyFiles: [key("second"), key("stranger")] };
+  assert.deepEqual(await changeOperators(operator, await replaceOperator(operator, "operator", "stranger")), []);
+  await assert.rejects(addAccounts(await operatorWith(ledger), [addition("bob")]), { code: "SIGNER" });
+  await addAccounts(await operatorWith(ledger, key("stranger")), [addition("carol")]);
+  assert.equal(ledger.accounts.directory.latest?.record.version, 4);
+  const { copy } = await operatorWith(ledger);
+  assert.equal(copy.directory.latest?.hash, ledger.accounts.directory.latest?.hash);
+  const expected = [await publicLineOf(key("second")), await publicLineOf(key("stranger"))].sort();
+  const lines = expected.map((line) => `operator ${fingerprintOf(line)} ${line}\n`).join("");
+  assert.equal(
+    describeDirectory(copy.directory),
+    `directory ${id}\nversion 4\n${lines}active 2\nsuspended 0\nremoved 0\n`,
+  );
+});
+
+test("operators are changed by an old key and each new one together, or nothing is kept", async () => {
+  const agent = process.env["SSH_AUTH_SOCK"];
+  delete process.env["SSH_AUTH_SOCK"];
+  try {
+    const ledger = new FakeLedger();
+    for (const keyFiles of [[key("second")], [key("stranger")], []]) {
+      const operator = { ...(await operatorWith(ledger)), keyFiles };
+      const next = await replaceOperator(operator, "operator", "stranger");
+      await assert.rejects(changeOperators(operator, next), { code: "SIGNER" });
+    }
+    assert.equal((await operatorWith(ledger)).copy.records.length, 1);
+    assert.equal(ledger.records.length, 1);
+  } finally {
+    if (agent !== undefined) process.env["SSH_AUTH_SOCK"] = agent;
+  }
+});
+
+test("operators that can't be are refused", async () => {
+  const [one, two, other] = await Promise.all(
+    ["operator", "second", "stranger"].map((name) => publicLineOf(key(name))),
+  );
+  assert.ok(one !== undefined && two !== undefined && other !== undefined);
+  const { stdout } = await exec("ssh-keygen", ["-l", "-f", key("operator")]);
+  assert.equal(stdout.toString("utf8").split(" ")[1], fingerprintOf(one));
+  assert.deepEqual(nextOperators([one, two], [other], [two, fingerprintOf(one)]), [other]);
+  const cases: [string[], string[]][] = [
+    [[], [one, two]],
+    [[], [other]],
+    [[], [one, fingerprintOf(one)]],
+    [[one], []],
+    [[one], [one]],
+    [[other, other], []],
+  ];
+  for (const [add, remove] of cases) assert.throws(() => nextOperators([one, two], add, remove), { code: "USAGE" });
 });

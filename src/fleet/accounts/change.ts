@@ -87,51 +87,88 @@ export async function changeDirectory(
   const { copy, ledger } = operator;
   const submissions: Submission[] = states.map((signed) => ({ of: "state", signed }));
   if (changes.length > 0) {
-    const { latest, domain } = copy.directory;
-    if (latest === null) throw new TypeError("a copy of the directory has no record");
-    const accepted = Math.max(operator.now(), latest.accepted);
-    const body = printDirectoryRecord({
-      domain,
-      version: latest.record.version + 1,
-      prev: latest.hash,
-      time: Math.max(operator.now(), latest.record.time),
-      operators: latest.record.operators,
-      changes,
-    });
     // What can't be made is found out before anybody types a passphrase.
     copy.directory.checkChanges(changes);
-    const signature = await signAsOperator(operator.keyFiles, latest.record.operators, domain, body);
-    const signed = joinSigned({ body, signatures: [signature] });
-    await copy.append([{ accepted, signed }]);
+    const signed = await signNext(operator, latestOf(copy).record.operators, changes);
     submissions.unshift({ of: "directory", signed });
   }
   await handIn(ledger, submissions);
   return await waitUntilTaken(ledger, TAKEN_SECONDS);
 }
 
-async function signAsOperator(
-  keyFiles: readonly string[],
+/**
+ * Signs a record with these operators and no other change, by one that was an operator before and by each new one, and
+ * hands it in as {@link changeDirectory} does.
+ * @param operators `TYPE BASE64`, 1 to 5
+ * @throws PolicyError SIGNER for a key that does not sign; FormatError DIRECTORY
+ */
+export async function changeOperators(operator: Operator, operators: readonly string[]): Promise<string[]> {
+  const signed = await signNext(operator, operators, []);
+  await handIn(operator.ledger, [{ of: "directory", signed }]);
+  return await waitUntilTaken(operator.ledger, TAKEN_SECONDS);
+}
+
+type Latest = NonNullable<OperatorCopy["directory"]["latest"]>;
+
+function latestOf({ directory }: OperatorCopy): Latest {
+  if (directory.latest === null) throw new TypeError("a copy of the directory has no record");
+  return directory.latest;
+}
+
+/** The next record, signed and durable in the operator's copy. */
+async function signNext(
+  { copy, keyFiles, now }: Operator,
   operators: readonly string[],
-  domain: string,
-  body: Buffer,
-): Promise<string> {
+  changes: readonly DirectoryChange[],
+): Promise<Buffer> {
+  const latest = latestOf(copy);
+  const { domain } = copy.directory;
+  const before = latest.record.operators;
+  const body = printDirectoryRecord({
+    domain,
+    version: latest.record.version + 1,
+    prev: latest.hash,
+    time: Math.max(now(), latest.record.time),
+    operators,
+    changes,
+  });
   const namespace = directoryNamespace(domain);
-  const [file] = keyFiles;
-  if (file !== undefined) {
-    const line = await publicLineOf(file);
-    if (operators.includes(line)) return await signWith(file, namespace, body);
-    throw new PolicyError("SIGNER", `"${file}" is no key of an operator of this directory`, {
-      hint: `its operators are\n${operators.join("\n")}`,
+  const files = new Map<string, string>();
+  for (const file of keyFiles) files.set(await publicLineOf(file), file);
+  const stranger = [...files].find(([line]) => !before.includes(line) && !operators.includes(line));
+  if (stranger !== undefined) {
+    throw new PolicyError("SIGNER", `"${stranger[1]}" is no key of an operator of this directory`, {
+      hint: `its operators are\n${before.join("\n")}`,
     });
   }
-  for (const operator of operators) {
+  const signatures = [await signAsOneOf(before, files, namespace, body)];
+  for (const key of operators.filter((each) => !before.includes(each))) {
+    signatures.push(await signAsOneOf([key], files, namespace, body));
+  }
+  const signed = joinSigned({ body, signatures });
+  await copy.append([{ accepted: Math.max(now(), latest.accepted), signed }]);
+  return signed;
+}
+
+/** With the first of these keys that has a file, otherwise with one that an agent has. */
+async function signAsOneOf(
+  keys: readonly string[],
+  files: ReadonlyMap<string, string>,
+  namespace: string,
+  body: Buffer,
+): Promise<string> {
+  for (const key of keys) {
+    const file = files.get(key);
+    if (file !== undefined) return await signWith(file, namespace, body);
+  }
+  for (const key of keys) {
     try {
-      return await signWithAgent(operator, namespace, body);
+      return await signWithAgent(key, namespace, body);
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
     }
   }
-  throw new PolicyError("SIGNER", "no agent has a key of an operator", {
+  throw new PolicyError("SIGNER", `no agent has a key of an operator who has to sign:\n${keys.join("\n")}`, {
     hint: "name the key with --key FILE, or add it to your agent with ssh-add",
   });
 }

@@ -25,10 +25,10 @@ export async function operatorOf(fleet: Fleet, fleetFile: string, keyFiles: read
   };
 }
 
-/** The fleet and the operator that options of a verb name: `--fleet FILE`, `--key FILE`. */
+/** The fleet and the operator that options of a verb name: `--fleet FILE`, `--key FILE` (once or more). */
 export async function operatorIn(options: OptionValues): Promise<{ fleet: Fleet; operator: Operator }> {
   const fleet = await readFleet(options);
   const key = options["key"];
-  const keyFiles = typeof key === "string" ? [key] : [];
+  const keyFiles = Array.isArray(key) ? key.map(String) : typeof key === "string" ? [key] : [];
   return { fleet, operator: await operatorOf(fleet, fleetFileOf(options), keyFiles) };
 }
