@@ -1,6 +1,7 @@
 /** Keys that bring-up makes on the admin workstation: host keys, one key for each link, certificates. Made once, then kept. */
 
-import { chmod, readFile, rename, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { chmod, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError } from "#core/errors.ts";
 import { exec } from "#host/exec.ts";
@@ -43,12 +44,16 @@ async function makeSecret(spec: SecretSpec, path: string): Promise<void> {
   await rm(`${temporary}.pub`, { force: true });
   if (spec.kind === "ssh-ed25519") {
     await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", spec.name, "-f", temporary]);
-  } else {
+  } else if (spec.kind === "tls") {
     await exec("openssl", [
       ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650"],
       ...["-subj", `/CN=${spec.hostname}`, "-addext", `subjectAltName=DNS:${spec.hostname}`],
       ...["-keyout", temporary, "-out", `${temporary}.pub`],
     ]);
+  } else {
+    const random = spec.kind === "random-bytes" ? randomBytes(32) : `${randomBytes(24).toString("base64url")}\n`;
+    await writeFile(temporary, random, { mode: 0o600 });
+    await writeFile(`${temporary}.pub`, "");
   }
   await chmod(temporary, 0o600);
   await rename(temporary, path);
@@ -57,7 +62,8 @@ async function makeSecret(spec: SecretSpec, path: string): Promise<void> {
 }
 
 function publicHalf(spec: SecretSpec, text: string): string {
-  if (spec.kind === "tls") return text;
+  // Of a certificate it is all of it, of random bytes nothing.
+  if (spec.kind !== "ssh-ed25519") return text;
   const [type, key] = text.trim().split(" ");
   if (type === undefined || key === undefined) throw new FormatError("KEY", `"${spec.name}" has no public key line`);
   return `${type} ${key}`;

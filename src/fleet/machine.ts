@@ -66,7 +66,7 @@ export interface ScheduleSpec {
 export interface LinkSpec {
   /** Machine name, or "world". */
   from: string;
-  /** Machine name, or an IPv4 address outside the fleet. */
+  /** Machine name, "world", or an IPv4 address outside the fleet. */
   to: string;
   protocol: "tcp" | "udp";
   port: number;
@@ -80,6 +80,8 @@ export interface MachineSpec {
   hostname: string;
   /** IPv4 address. */
   address: string;
+  /** Another one that it can speak from; nobody reaches it there. */
+  secondAddress?: string;
   /** Neutral package names. */
   packages: readonly string[];
   users: readonly UserSpec[];

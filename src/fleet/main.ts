@@ -241,7 +241,7 @@ Shows the last log lines of a machine's services. Logs are kept in the machine's
   },
 };
 
-const usersReach: readonly string[] = ["fetch", "keys"];
+const usersReach: readonly string[] = ["fetch", "keys", "out"];
 
 const knownHosts: Verb = {
   help: `Usage: shoalctl known-hosts [--fleet FILE]

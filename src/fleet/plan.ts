@@ -8,11 +8,15 @@ import { fetchRole } from "./roles/fetch.ts";
 import { inRole } from "./roles/in.ts";
 import { keysRole } from "./roles/keys.ts";
 import { ledgerRole } from "./roles/ledger.ts";
+import { outRole } from "./roles/out.ts";
 import type { FleetKeys, MachineId, Role, RoleName, RoleView, SecretSpec } from "./roles/role.ts";
 import { spamInRole } from "./roles/spam-in.ts";
 
 /** Every role that can be built. The order gives the addresses: new ones go to the end. */
-export const roles: readonly Role[] = [inRole, spamInRole, fetchRole, keysRole, ledgerRole];
+export const roles: readonly Role[] = [inRole, spamInRole, fetchRole, keysRole, ledgerRole, outRole];
+
+/** Second addresses stand where a 15th role would: one role has them. */
+const secondAddresses = 14;
 
 /** Sites get 256 addresses each, roles 16 of them, machines of a role one each. */
 function addressOf(fleet: Fleet, site: number, role: number, number: number): string {
@@ -27,13 +31,17 @@ export function siteMachines(fleet: Fleet, site: string): MachineId[] {
     Array.from({ length: fleet.roles[role.name] }, (_, index) => {
       const number = index + 1;
       const suffix = number === 1 ? "" : `-${number}`;
+      const siteIndex = fleet.sites.indexOf(site);
       return {
         name: `${site}-${role.name}${suffix}`,
         role: role.name,
         site,
         number,
         hostname: `${role.name}${suffix}.mail.${fleet.domain}`,
-        address: addressOf(fleet, fleet.sites.indexOf(site), roleIndex, number),
+        address: addressOf(fleet, siteIndex, roleIndex, number),
+        ...(role.hasSecondAddress === true
+          ? { secondAddress: addressOf(fleet, siteIndex, secondAddresses, number) }
+          : {}),
       };
     }),
   );
@@ -60,8 +68,9 @@ export function fleetPlan(fleet: Fleet, keys: FleetKeys): NetworkPlan {
   const machines: MachineSpec[] = [];
   const links: LinkSpec[] = [];
   for (const { role, view } of views(fleet, keys)) {
-    const { name, hostname, address } = view.machine;
-    machines.push({ name, role: role.name, hostname, address, ...role.machine(view) });
+    const { name, hostname, address, secondAddress } = view.machine;
+    const addresses = secondAddress === undefined ? { address } : { address, secondAddress };
+    machines.push({ name, role: role.name, hostname, ...addresses, ...role.machine(view) });
     links.push(...role.links(view));
   }
   const base = parseAddress(fleet.network.base) ?? 0;

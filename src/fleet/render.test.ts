@@ -14,42 +14,45 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const golden = join(root, "test/golden/render");
 const definition = await readFile(join(golden, "fleet.yaml"), "utf8");
 const fleet = parseFleet(definition, "fleet.yaml");
+const fleetWithOut = parseFleet(definition.replace("ledger: 1 }", "ledger: 1, out: 1 }"), "fleet.yaml");
 /** Fixed public halves, so that the same bytes come out on every machine. */
 const keys = {
   publicKeys: new Map(
-    fleetSecrets(fleet).map(({ name, kind }) => [
+    fleetSecrets(fleetWithOut).map(({ name, kind }) => [
       name,
       kind === "tls" ? `certificate of ${name}\n` : `ssh-ed25519 PUBLIC-KEY-OF-${name}`,
     ]),
   ),
 };
 
-test("what each machine gets is the golden, byte for byte (npm run golden rewrites it)", async () => {
+async function assertGolden(name: string, rendered: Map<string, string>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "shoal-render-"));
   try {
-    const rendered = renderPlan(fleetPlan(fleet, keys));
-    if (process.env["UPDATE_GOLDENS"] === "1") {
-      await writeRendered(join(golden, "machines"), rendered);
-    }
-    await writeRendered(join(folder, "machines"), rendered);
-    const { stdout } = await exec("diff", [
-      "--recursive",
-      "--unified=1",
-      "--new-file",
-      join(golden, "machines"),
-      join(folder, "machines"),
-    ]);
+    const expected = join(golden, name);
+    if (process.env["UPDATE_GOLDENS"] === "1") await writeRendered(expected, rendered);
+    const found = join(folder, name);
+    await writeRendered(found, rendered);
+    const { stdout } = await exec("diff", ["--recursive", "--unified=1", "--new-file", expected, found]);
     assert.equal(stdout.toString("utf8"), "");
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+test("what each machine gets is the golden, byte for byte (npm run golden rewrites it)", async () => {
+  await assertGolden("machines", renderPlan(fleetPlan(fleet, keys)));
+});
+
+test("and with a machine `out`: what it gets, and the links", async () => {
+  const all = [...renderPlan(fleetPlan(fleetWithOut, keys))];
+  await assertGolden("with-out", new Map(all.filter(([path]) => /^(?:alpha-out|network)\//.test(path))));
 });
 
 test("rendered programs accept what was rendered for them: sshd_config", async () => {
   const folder = await mkdtemp(join(tmpdir(), "shoal-render-"));
   try {
     await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
-    const rendered = renderPlan(fleetPlan(fleet, keys));
+    const rendered = renderPlan(fleetPlan(fleetWithOut, keys));
     let checked = 0;
     for (const [path, text] of rendered) {
       if (!path.endsWith("/sshd_config")) continue;
@@ -59,15 +62,15 @@ test("rendered programs accept what was rendered for them: sshd_config", async (
       await exec("/usr/sbin/sshd", ["-t", "-f", join(folder, "sshd_config")]);
       checked++;
     }
-    assert.equal(checked, 6);
+    assert.equal(checked, 7);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 });
 
 test("machines of a site: names, addresses and links do not collide, and every link ends at a machine or the resolver", () => {
-  const machines = siteMachines(fleet, "alpha");
-  const plan = fleetPlan(fleet, keys);
+  const machines = siteMachines(fleetWithOut, "alpha");
+  const plan = fleetPlan(fleetWithOut, keys);
   assert.equal(new Set(machines.map(({ name }) => name)).size, machines.length);
   assert.equal(new Set(machines.map(({ address }) => address)).size, machines.length);
   const ends = new Set(["world", fleet.resolver, ...machines.map(({ name }) => name)]);

@@ -12,7 +12,12 @@ import type { FileSpec, MachineSpec } from "./machine.ts";
 /** Path below the folder -> text. The same plan gives the same bytes. */
 export function renderPlan(plan: NetworkPlan): Map<string, string> {
   const rendered = new Map<string, string>();
-  const ports = plan.machines.map(({ name, address }) => ({ machine: name, address, device: deviceOf(address) }));
+  const ports = plan.machines.map(({ name, address, secondAddress }) => ({
+    machine: name,
+    address,
+    secondAddress,
+    device: deviceOf(address),
+  }));
   rendered.set("network/nftables.conf", firewallRules(ports, plan.links));
   for (const machine of plan.machines) {
     rendered.set(`${machine.name}/MACHINE`, machinePage(machine));
@@ -30,6 +35,7 @@ function machinePage(machine: MachineSpec): string {
     `role ${machine.role}`,
     `hostname ${machine.hostname}`,
     `address ${machine.address}`,
+    ...(machine.secondAddress === undefined ? [] : [`second address ${machine.secondAddress}`]),
     ...machine.packages.map((name) => `package ${name}`),
     ...machine.users.map(({ name, uid, group, home, shell }) => `user ${name} ${uid} ${group} ${home} ${shell}`),
     ...machine.folders.map(

@@ -126,12 +126,16 @@ limits:
   const machines = siteMachines(fleet, "alpha");
   const hosts = (role: string) =>
     machines.filter((machine) => machine.role === role).map(({ hostname, address }) => ({ name: hostname, address }));
+  // Both addresses: mail leaves from either.
+  const senders = machines.flatMap(({ role, address, secondAddress }) =>
+    role === "out" && secondAddress !== undefined ? [address, secondAddress] : [],
+  );
   const worldPlan: NetworkPlan = {
     name: world,
     machines: [
       ...worldMachines({
         network: `10.${options.net + 1}.0`,
-        fleet: { domain, mx: hosts("in"), hosts: [...hosts("fetch"), ...hosts("keys")] },
+        fleet: { domain, mx: hosts("in"), hosts: [...hosts("fetch"), ...hosts("keys"), ...hosts("out")], senders },
         people,
         ...(options.records === undefined ? {} : { records: options.records }),
       }),
@@ -212,7 +216,7 @@ limits:
     ]);
     const { publicKeys } = await ensureFleetKeys(fleet);
     const lines = machines
-      .filter(({ role }) => role === "fetch" || role === "keys")
+      .filter(({ role }) => ["fetch", "keys", "out"].includes(role))
       .map(({ hostname, address, name }) => `${hostname},${address} ${publicKeys.get(`host/${name}`)}\n`);
     await stage.exec("user", ["sh", "-c", "cat > /etc/ssh/ssh_known_hosts"], { input: lines.join("") });
     onProgress("accounts");

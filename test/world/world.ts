@@ -30,6 +30,8 @@ export interface WorldOptions {
     mx: readonly Host[];
     /** Further machines with a public name (`fetch`). */
     hosts: readonly Host[];
+    /** Addresses that mail of the domain leaves from, besides those of `mx`. */
+    senders?: readonly string[];
   };
   /** Further records, as DKIM keys at `selector._domainkey.post.example`. Names outside every zone go to the root. */
   records?: readonly ResourceRecord[];
@@ -68,7 +70,7 @@ export function worldMachines(options: WorldOptions): MachineSpec[] {
   const records = [
     ...[nameServer, user].flatMap(hostRecords),
     ...mailServers.flatMap(({ stranger, host }) => domainRecords(stranger.domain, [host])),
-    ...domainRecords(options.fleet.domain, options.fleet.mx),
+    ...domainRecords(options.fleet.domain, options.fleet.mx, options.fleet.senders),
     ...options.fleet.hosts.flatMap(hostRecords),
     ...(options.records ?? []),
   ];
@@ -103,11 +105,11 @@ function hostRecords({ name, address }: Host): ResourceRecord[] {
 }
 
 /** What a domain that exchanges mail publishes: its MX hosts, and that only they send for it. */
-function domainRecords(domain: string, hosts: readonly Host[]): ResourceRecord[] {
+function domainRecords(domain: string, hosts: readonly Host[], senders: readonly string[] = []): ResourceRecord[] {
   return [
     ...hosts.flatMap(hostRecords),
     ...hosts.map(({ name }): ResourceRecord => ({ name: domain, type: "MX", data: `10 ${absolute(name)}` })),
-    { name: domain, type: "TXT", data: "v=spf1 mx -all" },
+    { name: domain, type: "TXT", data: `v=spf1 mx ${senders.map((address) => `ip4:${address} `).join("")}-all` },
     { name: `_dmarc.${domain}`, type: "TXT", data: "v=DMARC1; p=none" },
   ];
 }

@@ -87,7 +87,8 @@ export type Serves =
   | { readonly role: "fetch"; readonly number: number }
   /** Number of a `fetch` machine -> its name. */
   | { readonly role: "in"; readonly fetch: ReadonlyMap<number, string> }
-  | { readonly role: "keys" };
+  | { readonly role: "keys" }
+  | { readonly role: "out" };
 
 const FIRST_USER_ID = 20_000;
 const LAST_USER_ID = 59_999;
@@ -115,7 +116,7 @@ export function filesOf(
     const text = printRecipients(accounts.directory.domain, recipients);
     return { users: new Map(), authorizedKeys: own, recipients: text };
   }
-  const here = entries.filter(({ fetch }) => serves.role === "keys" || fetch === serves.number);
+  const here = entries.filter(({ fetch }) => serves.role !== "fetch" || fetch === serves.number);
   const users = new Map(
     here.map(({ name, ordinal }) => [name, `${FIRST_USER_ID + ordinal}:${FIRST_USER_ID + ordinal}`]),
   );
@@ -136,7 +137,7 @@ function sealOf(accounts: Accounts, { status, account }: DirectoryEntry): string
   return standing === undefined || status !== "active" ? [] : sealKeys(standing);
 }
 
-function keysOf(accounts: Accounts, entry: DirectoryEntry, role: "fetch" | "keys", now: number): string[] {
+function keysOf(accounts: Accounts, entry: DirectoryEntry, role: "fetch" | "keys" | "out", now: number): string[] {
   const standing = accounts.standing(entry.account);
   if (standing === undefined) return [];
   // Who is suspended gets no mail, and may still take the account back from a thief.

@@ -76,7 +76,7 @@ async function auditFiles(
 
 function servesOf(fleet: Fleet, machine: MachineSpec): Serves | null {
   const site = siteMachines(fleet, fleet.live);
-  if (machine.role === "keys") return { role: "keys" };
+  if (machine.role === "keys" || machine.role === "out") return { role: machine.role };
   if (machine.role === "fetch") {
     return { role: "fetch", number: site.find(({ name }) => name === machine.name)?.number ?? 0 };
   }

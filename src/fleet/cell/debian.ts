@@ -10,6 +10,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   age: ["age"],
   netcat: ["netcat-openbsd"],
   node: ["libatomic1"],
+  "validating-resolver": ["unbound", "dns-root-data"],
 };
 
 const extra = new Map<string, readonly string[]>();

@@ -5,6 +5,8 @@ import type { LinkSpec } from "#fleet/machine.ts";
 export interface Port {
   machine: string;
   address: string;
+  /** Another one that it may speak from. */
+  secondAddress?: string | undefined;
   /** Name of the router's interface that leads to the machine. */
   device: string;
 }
@@ -19,7 +21,7 @@ export function firewallRules(ports: readonly Port[], links: readonly LinkSpec[]
   const byName = new Map(ports.map((port) => [port.machine, port]));
   const allowed = links === "open" ? ["    accept"] : links.map((link) => `    ${linkRule(link, byName)} accept`);
   // A machine can't speak with another's address.
-  const spoofed = ports.map((port) => `    iifname "${port.device}" ip saddr != ${port.address} drop`);
+  const spoofed = ports.map((port) => `    iifname "${port.device}" ip saddr != ${sources(port)} drop`);
   return `flush ruleset
 table inet shoal {
   chain forward {
@@ -37,6 +39,11 @@ ${allowed.join("\n")}
 `;
 }
 
+/** What a machine may speak from. */
+function sources({ address, secondAddress }: Port): string {
+  return secondAddress === undefined ? address : `{ ${address}, ${secondAddress} }`;
+}
+
 function linkRule(link: LinkSpec, ports: ReadonlyMap<string, Port>): string {
   return [
     ...side("iifname", "saddr", link.from, ports),
@@ -47,7 +54,8 @@ function linkRule(link: LinkSpec, ports: ReadonlyMap<string, Port>): string {
 
 function side(device: string, address: string, end: string, ports: ReadonlyMap<string, Port>): string[] {
   const port = ports.get(end);
-  if (port !== undefined) return [`${device} "${port.device}"`, `ip ${address} ${port.address}`];
+  if (port !== undefined)
+    return [`${device} "${port.device}"`, `ip ${address} ${address === "saddr" ? sources(port) : port.address}`];
   if (end === "world") return [`${device} "${worldDevice}"`];
   if (!/^\d+\.\d+\.\d+\.\d+$/.test(end))
     throw new TypeError(`link names "${end}", which is no machine, "world" or IPv4 address`);

@@ -78,9 +78,10 @@ export async function addMachineNetwork(plan: NetworkPlan, machine: MachineSpec)
   await ip("link", "add", "eth0", "netns", id, "type", "veth", "peer", "name", device, "netns", router);
   await ip("-n", router, "address", "add", `${gateway}/32`, "dev", device);
   await ip("-n", router, "link", "set", device, "up");
-  await ip("-n", router, "route", "add", `${machine.address}/32`, "dev", device);
+  const addresses = [machine.address, ...(machine.secondAddress === undefined ? [] : [machine.secondAddress])];
+  for (const address of addresses) await ip("-n", router, "route", "add", `${address}/32`, "dev", device);
   await ip("-n", id, "link", "set", "lo", "up");
-  await ip("-n", id, "address", "add", `${machine.address}/32`, "dev", "eth0");
+  for (const address of addresses) await ip("-n", id, "address", "add", `${address}/32`, "dev", "eth0");
   await ip("-n", id, "link", "set", "eth0", "up");
   await ip("-n", id, "route", "add", gateway, "dev", "eth0");
   await ip("-n", id, "route", "add", "default", "via", gateway, "dev", "eth0", "src", machine.address);
@@ -111,9 +112,10 @@ export async function removeMachineNetwork(network: string, machine: string): Pr
 
 /** Replaces the router's rules in one transaction. */
 export async function applyFirewall(plan: NetworkPlan): Promise<void> {
-  const ports: Port[] = plan.machines.map(({ name, address }) => ({
+  const ports: Port[] = plan.machines.map(({ name, address, secondAddress }) => ({
     machine: name,
     address,
+    secondAddress,
     device: deviceOf(address),
   }));
   await exec("ip", ["netns", "exec", routerNamespace(plan.name), "nft", "-f", "-"], {

@@ -31,8 +31,10 @@ export interface Fleet {
   live: string;
   /** The directory of accounts that machines believe, 22 characters. */
   directory: string;
-  /** How many machines of each role a site has, 1 to 9; one ledger, because somebody must say what came first. */
-  roles: { in: number; "spam-in": number; fetch: number; keys: number; ledger: number };
+  /**
+   * How many machines of each role a site has, 1 to 9; one ledger, because somebody must say what came first; `out` may be 0.
+   */
+  roles: { in: number; "spam-in": number; fetch: number; keys: number; ledger: number; out: number };
   /** How long `fetch` keeps sealed mail. */
   retentionDays: number;
   limits: Limits;
@@ -145,12 +147,13 @@ function readDirectory(directory: Value): string {
 }
 
 function readRoles(roles: Value): Fleet["roles"] {
-  const fields = roles.fields(["in", "spam-in", "fetch", "keys", "ledger"]);
+  const fields = roles.fields(["in", "spam-in", "fetch", "keys", "ledger"], ["out"]);
   return {
     in: fields.in.wholeNumber(1, MAX_MACHINES, "machines"),
     "spam-in": fields["spam-in"].wholeNumber(1, MAX_MACHINES, "machines"),
     fetch: fields.fetch.wholeNumber(1, MAX_MACHINES, "machines"),
     keys: fields.keys.wholeNumber(1, MAX_MACHINES, "machines"),
     ledger: fields.ledger.wholeNumber(1, 1, "machines"),
+    out: fields.out.isAbsent ? 0 : fields.out.wholeNumber(0, MAX_MACHINES, "machines"),
   };
 }

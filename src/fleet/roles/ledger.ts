@@ -13,7 +13,7 @@ export const ledgerConfig = "/etc/shoal/ledger.json";
 
 /** The machines that it feeds. */
 function fed(view: RoleView): MachineId[] {
-  return (["keys", "in", "fetch"] as const).flatMap((role) => machinesOf(view, role));
+  return (["keys", "in", "fetch", "out"] as const).flatMap((role) => machinesOf(view, role));
 }
 
 function config(view: RoleView): LedgerConfigInput {

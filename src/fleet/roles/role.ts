@@ -15,6 +15,8 @@ export interface MachineId {
   number: number;
   hostname: string;
   address: string;
+  /** Of roles that have one. */
+  secondAddress?: string;
 }
 
 /** Public halves of what bring-up made. */
@@ -32,10 +34,13 @@ export interface RoleView {
   site: readonly MachineId[];
 }
 
-/** A private key or certificate that bring-up makes for a machine. */
+/**
+ * What bring-up makes for a machine and nobody else gets: a private key with its public half or certificate, 32 random bytes,
+ * or a line of 32 random characters (192 bits).
+ */
 export interface SecretSpec {
   name: string;
-  kind: "ssh-ed25519" | "tls";
+  kind: "ssh-ed25519" | "tls" | "random-bytes" | "random-text";
   /** Host name of a certificate. */
   hostname: string;
 }
@@ -45,7 +50,9 @@ export interface Role {
   /** One line each for people: the trust table is printed from these. */
   does: string;
   whenTaken: string;
-  machine(view: RoleView): Omit<MachineSpec, "name" | "role" | "hostname" | "address">;
+  /** Whether its machines have two addresses, which the world sees connections come from. */
+  readonly hasSecondAddress?: boolean;
+  machine(view: RoleView): Omit<MachineSpec, "name" | "role" | "hostname" | "address" | "secondAddress">;
   links(view: RoleView): LinkSpec[];
   secrets(view: RoleView): SecretSpec[];
 }
@@ -69,15 +76,20 @@ export function secret(path: string, name: string, owner: string): FileSpec {
   return { path, mode: 0o400, owner, group: owner === "root" ? "root" : owner, content: { secret: name } };
 }
 
+/** Whether the world is a network namespace of this host, which has private addresses and no signed names. */
+export function isTestWorld({ uplink }: Fleet): boolean {
+  return uplink.kind === "netns";
+}
+
 /** Every machine: who the others are, and whom to ask for names. */
-export function commonFiles(view: RoleView): FileSpec[] {
+export function commonFiles(view: RoleView, nameServer = view.fleet.resolver): FileSpec[] {
   // smtpd looks up the machine's short name before it listens: with no name server that would take it half a minute.
   const hosts = view.site.map(
     ({ address, hostname, name }) => `${address} ${hostname} ${name} ${hostname.split(".", 1)[0]}\n`,
   );
   return [
     text("/etc/hosts", `127.0.0.1 localhost\n${hosts.join("")}`),
-    text("/etc/resolv.conf", `nameserver ${view.fleet.resolver}\noptions timeout:2 attempts:2\n`),
+    text("/etc/resolv.conf", `nameserver ${nameServer}\noptions timeout:2 attempts:2\n`),
   ];
 }
 

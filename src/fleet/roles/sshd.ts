@@ -12,8 +12,13 @@ export interface SshdAccount {
 /**
  * sshd_config(5) of every machine: keys only, no shell worth having, no forwarding, nobody's own files trusted.
  * @param neverPenalised addresses of machines of the fleet: a link that fails is retried at once, not locked out
+ * @param hasSftp whether a session may ask for SFTP at all
  */
-export function sshdConfig(accounts: readonly SshdAccount[], neverPenalised: readonly string[]): string {
+export function sshdConfig(
+  accounts: readonly SshdAccount[],
+  neverPenalised: readonly string[],
+  hasSftp = true,
+): string {
   const named = accounts.filter(({ user }) => user !== "*").map(({ user }) => user);
   const blocks = accounts.map(({ user, lines }) => {
     const pattern = user === "*" ? ["*", ...named.map((name) => `!${name}`)].join(",") : user;
@@ -43,7 +48,7 @@ export function sshdConfig(accounts: readonly SshdAccount[], neverPenalised: rea
     "ClientAliveInterval 60",
     "ClientAliveCountMax 3",
     "Compression no",
-    "Subsystem sftp internal-sftp",
+    ...(hasSftp ? ["Subsystem sftp internal-sftp"] : []),
     ...(neverPenalised.length === 0 ? [] : [`PerSourcePenaltyExemptList ${neverPenalised.join(",")}`]),
     ...allowed,
   ].join("\n")}\n${blocks.join("")}`;

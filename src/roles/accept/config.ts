@@ -32,6 +32,12 @@ const keysSchema = v.strictObject({
   user: v.optional(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/)), "shoal-keys"),
 });
 
+const outSchema = v.strictObject({
+  role: v.literal("out"),
+  /** Login shell of accounts, by which sshd runs the forced command. */
+  shell: path,
+});
+
 export const acceptSchema = v.strictObject({
   domain: v.pipe(v.string(), v.check(isDomain, "expected a domain in lower case")),
   /** Id of the operator's directory. */
@@ -40,7 +46,7 @@ export const acceptSchema = v.strictObject({
   store: path,
   /** Where the ledger's connection comes in. */
   socket: path,
-  serves: v.variant("role", [inSchema, fetchSchema, keysSchema]),
+  serves: v.variant("role", [inSchema, fetchSchema, keysSchema, outSchema]),
   /** Holds `passwd`, `group`, `shadow` and `ssh/authorized_keys/`. */
   etc: v.optional(path, "/etc"),
   /** Where the kernel lists processes. */
@@ -51,6 +57,7 @@ export type AcceptConfig = v.InferOutput<typeof acceptSchema>;
 export type InConfig = v.InferOutput<typeof inSchema>;
 export type FetchConfig = v.InferOutput<typeof fetchSchema>;
 export type KeysConfig = v.InferOutput<typeof keysSchema>;
+export type OutConfig = v.InferOutput<typeof outSchema>;
 /** What the renderer writes: fields with a default may be left out. */
 export type AcceptConfigInput = v.InferInput<typeof acceptSchema>;
 

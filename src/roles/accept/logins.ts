@@ -24,14 +24,16 @@ const AT_ONCE = 100;
 
 /** How one role differs from another. */
 export interface Place {
+  /** Login shell of accounts; default: none that runs anything. */
+  readonly shell?: string;
   /** Whether an account is of this machine. */
   has(entry: DirectoryEntry): boolean;
   /** Lines of `authorized_keys` at a time, and when they change by themselves (Unix seconds, null for never). */
   keys(entry: DirectoryEntry, standing: Standing, now: number): { lines: string[]; until: number | null };
   /** Makes the folders of an account, or makes them right. */
   makeFolders(name: string, uid: number): void;
-  /** Where its chain is shown; the folder is made by {@link makeFolders}. */
-  chainFile(name: string): string;
+  /** Where its chain is shown, null for nowhere; the folder is made by {@link makeFolders}. */
+  chainFile(name: string): string | null;
   /** Takes away what a removed account has here. */
   remove(name: string): void;
 }
@@ -114,7 +116,7 @@ export class Logins implements Derived {
 
   /** @returns ids of users that are no more */
   #writeUsers(): Set<number> {
-    const { etc, accounts, log } = this.#options;
+    const { etc, accounts, log, place } = this.#options;
     const here = [...accounts.directory.entries.values()].filter((entry) => this.#isHere(entry));
     for (const { name } of accounts.directory.entries.values()) {
       if (this.#system.has(name)) log(`"${name}" is a user of this machine: the account gets none`);
@@ -123,6 +125,7 @@ export class Logins implements Derived {
     const files = withAccounts(
       old,
       here.map(({ name, ordinal }) => ({ name, uid: FIRST_UID + ordinal })),
+      place.shell,
     );
     // Passwords first: a user whom shadow(5) lacks could be taken for one without.
     for (const file of ["shadow", "group", "passwd"] as const) {
@@ -148,10 +151,10 @@ export class Logins implements Derived {
       this.#placed.add(name);
     }
     const standing = accounts.standing(entry.account);
-    if (standing !== undefined) {
+    const chainFile = place.chainFile(name);
+    if (standing !== undefined && chainFile !== null) {
       const chain = printChain(store.versions(entry.account));
-      const path = place.chainFile(name);
-      if (readOrNull(path)?.equals(chain) !== true) replaceDerived(path, chain, { ...ROOT, mode: 0o644 });
+      if (readOrNull(chainFile)?.equals(chain) !== true) replaceDerived(chainFile, chain, { ...ROOT, mode: 0o644 });
     }
     const { lines, until } =
       standing === undefined ? { lines: [], until: null } : place.keys(entry, standing, this.#options.now());

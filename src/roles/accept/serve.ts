@@ -13,7 +13,8 @@ import type { Derived } from "./derived.ts";
 import { fetchPlace } from "./fetch-place.ts";
 import { Follower } from "./follower.ts";
 import { keysPlace } from "./keys-place.ts";
-import { Logins } from "./logins.ts";
+import { Logins, type Place } from "./logins.ts";
+import { outPlace } from "./out-place.ts";
 import { RecipientsFile } from "./recipients-file.ts";
 import { SessionEnder } from "./sessions.ts";
 
@@ -52,7 +53,11 @@ function derivedOf(
   known: { accounts: Accounts; store: AccountStore; now: () => number; log: (text: string) => void },
 ): Derived {
   if (serves.role === "in") return new RecipientsFile(known.accounts, serves, known.log);
-  const place = serves.role === "fetch" ? fetchPlace(serves) : keysPlace(serves, etc, known.log);
+  const places = (): Place => {
+    if (serves.role === "fetch") return fetchPlace(serves);
+    return serves.role === "out" ? outPlace(serves) : keysPlace(serves, etc, known.log);
+  };
+  const place = places();
   return new Logins({ ...known, place, etc, sessions: new SessionEnder(proc, known.log) });
 }
 

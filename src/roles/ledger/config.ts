@@ -11,7 +11,7 @@ const machineSchema = v.strictObject({
   /** Its name in logs and in the status. */
   machine: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
   /** `keys` is asked for proposals, too. */
-  role: v.picklist(["keys", "in", "fetch"]),
+  role: v.picklist(["keys", "in", "fetch", "out"]),
   host: v.pipe(v.string(), v.regex(/^[A-Za-z0-9.:-]{1,253}$/)),
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
   identity: path,

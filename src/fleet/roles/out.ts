@@ -1,0 +1,154 @@
+import type { FileSpec, ServiceSpec, UserSpec } from "#fleet/machine.ts";
+import type { SubmitConfigInput } from "#roles/out/config.ts";
+import { renderRelayScript } from "#roles/out/relay-script.ts";
+import { outSmtpdConf } from "#roles/out/smtpd-conf.ts";
+import { acceptParts } from "./accept.ts";
+import { json, mayRead, mayWrite, node, program } from "./node-program.ts";
+import { ownResolver, resolverFiles, resolverLinks, resolverService } from "./resolver.ts";
+import { commonFiles, isTestWorld, machinesOf, type Role, type RoleView, secret, text } from "./role.ts";
+import { sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
+
+/** smtpd's ports on the machine's own loopback. */
+const ports = { strict: 10_025, anyway: 10_027, dane: 10_028 } as const;
+const user = "shoal-submit";
+const store = "/var/lib/shoal/submit";
+const runFolder = "/run/submit";
+const socket = `${runFolder}/socket`;
+const configFile = "/etc/shoal/submit.json";
+const threadKey = "/etc/shoal/thread.key";
+const queueKey = "/etc/shoal/queue.key";
+/** The forced command of all accounts, and their login shell too: there is nothing else to run. */
+const relayScript = "/usr/lib/shoal/submit";
+
+const messagesPerDay = 500;
+const newRecipientsPerDay = 100;
+/** What docs/formats/submission.md allows at most. */
+const mostRecipients = 100;
+const mostBytes = 36_700_160;
+/** smtpd counts the fields that it adds. */
+const addedBytes = 65_536;
+
+const users: UserSpec[] = [{ name: user, uid: 900, group: user, home: "/nonexistent", shell: "/usr/sbin/nologin" }];
+
+function accept(view: RoleView) {
+  const serves = { role: "out", shell: relayScript } as const;
+  return acceptParts(view, { serves, owner: "root", ledgerUid: 901, folders: ["/etc"] });
+}
+
+function submitConfig({ fleet, machine }: RoleView): SubmitConfigInput {
+  return {
+    domain: fleet.domain,
+    hostname: machine.hostname,
+    socket,
+    store: `${store}/limits.db`,
+    threadKey,
+    resolver: ownResolver,
+    ...(isTestWorld(fleet) ? { allowPrivate: true } : {}),
+    smtpd: ports,
+    limits: {
+      messagesPerDay,
+      newRecipientsPerDay,
+      recipients: mostRecipients,
+      messageBytes: Math.min(fleet.limits.messageBytes, mostBytes),
+    },
+  };
+}
+
+function files(view: RoleView): FileSpec[] {
+  const { fleet, machine } = view;
+  const { login, files: acceptFiles } = accept(view);
+  const config = submitConfig(view);
+  const sshd = sshdConfig(
+    [login, { user: "*", lines: [`ForceCommand ${relayScript}`] }],
+    machinesOf(view, "ledger").map(({ address }) => address),
+    false,
+  );
+  return [
+    ...commonFiles(view, ownResolver.address),
+    ...resolverFiles(view),
+    ...sshdFiles(sshd, machine.name),
+    ...acceptFiles,
+    text(relayScript, renderRelayScript({ socket }), 0o755),
+    json(configFile, config),
+    secret(threadKey, `threads/${machine.name}`, user),
+    secret(queueKey, `queue/${machine.name}`, "root"),
+    text(
+      "/etc/smtpd.conf",
+      outSmtpdConf({
+        hostname: machine.hostname,
+        domain: fleet.domain,
+        inAddresses: machinesOf(view, "in").map(({ address }) => address),
+        ports,
+        address: machine.address,
+        anywayAddress: machine.secondAddress ?? machine.address,
+        maxMessageBytes: config.limits.messageBytes + addedBytes,
+        maxRecipients: config.limits.recipients,
+      }),
+    ),
+    program("shoal-submit"),
+  ];
+}
+
+function services(view: RoleView): ServiceSpec[] {
+  return [
+    accept(view).service,
+    sshdService,
+    resolverService,
+    {
+      name: "smtpd",
+      user: "root",
+      listens: ports.strict,
+      command: ["sh", "-c", `exec /usr/sbin/smtpd -d < ${queueKey}`],
+    },
+    {
+      name: "submit",
+      user,
+      listens: socket,
+      before: [["install", "-d", "-o", user, "-g", user, "-m", "755", runFolder]],
+      command: node(
+        "shoal-submit",
+        ["serve", configFile],
+        [...mayRead("/etc/ssl/certs"), ...mayWrite(store, runFolder), "--allow-net"],
+      ),
+    },
+  ];
+}
+
+/**
+ * Takes mail from accounts over SSH and sends it. Where who may log in is decided, nothing of ours runs: the one command that sshd
+ * runs hands name, command and message to shoal-submit, which is another user.
+ */
+export const outRole: Role = {
+  name: "out",
+  does: "accepts mail over SSH, sends it",
+  whenTaken: "read or change mail leaving now; nothing stored",
+  hasSecondAddress: true,
+  secrets: ({ machine: { name, hostname } }) => [
+    { name: `host/${name}`, kind: "ssh-ed25519", hostname },
+    { name: `queue/${name}`, kind: "random-text", hostname },
+    { name: `threads/${name}`, kind: "random-bytes", hostname },
+  ],
+  links: (view) => {
+    const { name } = view.machine;
+    return [
+      { from: "world", to: name, protocol: "tcp", port: 22 },
+      // Mail, and the policies of MTA-STS.
+      { from: name, to: "world", protocol: "tcp", port: 25 },
+      { from: name, to: "world", protocol: "tcp", port: 443 },
+      ...machinesOf(view, "in").map((one) => ({ from: name, to: one.name, protocol: "tcp" as const, port: 25 })),
+      ...resolverLinks(view),
+    ];
+  },
+  machine: (view) => ({
+    packages: ["smtp-server", "validating-resolver", ...accept(view).packages],
+    users: [...users, ...accept(view).users],
+    folders: [
+      ...accept(view).folders,
+      { path: store, mode: 0o700, owner: user, group: user, keep: true },
+      { path: "/var/spool/smtpd", mode: 0o711, owner: "root", group: "root", keep: true },
+    ],
+    files: files(view),
+    services: services(view),
+    schedules: [],
+  }),
+};

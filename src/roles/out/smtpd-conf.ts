@@ -1,0 +1,71 @@
+/** The configuration of OpenSMTPD 7.6 on machine `out`. */
+
+export interface OutSmtpdOptions {
+  /** Name of this machine in greetings and in its Received field. */
+  hostname: string;
+  /** Mail for this domain goes to {@link inAddresses}. */
+  domain: string;
+  /** Machines of the fleet that take mail for the domain. */
+  inAddresses: readonly string[];
+  /** shoal-submit connects here, on 127.0.0.1. */
+  ports: { strict: number; anyway: number; dane: number };
+  /** Address that protected mail leaves from. */
+  address: string;
+  /** Address that mail leaves from which may go unprotected. */
+  anywayAddress: string;
+  /** Largest message as it is handed over. */
+  maxMessageBytes: number;
+  /** Most recipients of one message. */
+  maxRecipients: number;
+}
+
+/** Hours after which a message that can't be delivered goes back to its sender. */
+export const QUEUE_HOURS = 24;
+
+/**
+ * smtpd.conf(5). What it makes sure of:
+ * - Mail is taken on loopback only, and the port says how it leaves: `strict` over TLS with a certificate that fits, `dane` over
+ *   TLS whose certificate only DANE vouches for, `anyway` over TLS where it is offered.
+ * - smtpd gives a mail server a pause when it has failed, for all mail that would leave from the same address. So mail that is
+ *   sent anyway has an address of its own: it leaves at once where strict mail waits, and the other way round.
+ * - Mail for the own domain, smtpd's own notices to senders among it, goes to `in`. A notice to anybody else matches nothing.
+ * - Messages and envelopes in the queue are encrypted; the key comes on standard input. (`queue encryption` takes its key in
+ *   smtpd's grammar and not in its manual.)
+ */
+export function outSmtpdConf(options: OutSmtpdOptions): string {
+  const { hostname, domain, inAddresses, ports, address, anywayAddress, maxMessageBytes, maxRecipients } = options;
+  // BUG: smtpd makes envelopes durable and not the contents of messages, so a power cut of the host within seconds of an
+  // acceptance can lose that mail. Killed processes lose nothing.
+  // BUG: smtpd writes a message in clear to a file that it removes a moment later: while it takes it, before it is encrypted,
+  // and while it delivers it. Free blocks of the host's disk can hold its text until they are written over.
+  // BUG: smtpd adds a Received field of its own to the one of docs/formats/submission.md. It names the machine, the time and,
+  // if there is just one, the recipient.
+  const lines = [
+    `smtp max-message-size ${maxMessageBytes}`,
+    `smtp limit max-rcpt ${maxRecipients}`,
+    "",
+    'queue encryption "stdin"',
+    `queue ttl ${QUEUE_HOURS}h`,
+    "",
+    ...Object.entries(ports).map(
+      ([tag, port]) =>
+        `listen on 127.0.0.1 port ${port} tag ${quoted(tag)} hostname ${quoted(hostname)} mask-src no-dsn`,
+    ),
+    "",
+    `table home { ${inAddresses.map((one) => quoted(`smtp://${one}:25`)).join(", ")} }`,
+    `action "home" relay host <home> helo ${quoted(hostname)}`,
+    `action "strict" relay tls src ${quoted(address)} helo ${quoted(hostname)}`,
+    `action "dane" relay tls no-verify src ${quoted(address)} helo ${quoted(hostname)}`,
+    `action "anyway" relay src ${quoted(anywayAddress)} helo ${quoted(hostname)}`,
+    "",
+    `match from any for domain ${quoted(domain)} action "home"`,
+    ...Object.keys(ports).map((tag) => `match tag ${quoted(tag)} from any for any action ${quoted(tag)}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** A string of smtpd's grammar; it has no use for quotes, backslashes and line ends. */
+function quoted(text: string): string {
+  if (!/^[\x20-\x7e]*$/.test(text) || /["\\]/.test(text)) throw new RangeError(`${JSON.stringify(text)} in smtpd.conf`);
+  return `"${text}"`;
+}
