@@ -31,6 +31,29 @@ async function run(person: string, command: string, input = ""): Promise<Ran> {
   return { status, out: stdout.toString("latin1"), err: stderr };
 }
 
+/** Runs a script as root of a machine, and fails unless it ends with 0. */
+async function asRoot(machine: string, script: string, input: Uint8Array | string = ""): Promise<Buffer> {
+  const { status, stdout, stderr } = await stage().exec(machine, ["sh", "-ec", script], { input });
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+async function answers(host: string, port: number): Promise<boolean> {
+  const greeting = `nc -w 2 ${host} ${port} </dev/null | grep -q ^220`;
+  return (await stage().exec("out", ["sh", "-c", greeting])).status === 0;
+}
+
+/** Its master outlives the script that runit started. */
+async function stopPostfix(): Promise<void> {
+  await asRoot("post", "sv down postfix; postfix stop || true");
+  await until("no Postfix", 20, async () => !(await answers("mx.post.example", 25)));
+}
+
+async function startPostfix(): Promise<void> {
+  await asRoot("post", "sv up postfix");
+  await until("Postfix", 20, async () => await answers("mx.post.example", 25));
+}
+
 async function received(text: string): Promise<string[]> {
   return (await inbox(stage().exec, post)).map((mail) => mail.toString("latin1")).filter((mail) => mail.includes(text));
 }
@@ -188,8 +211,7 @@ async function nothingOf(mark: string): Promise<void> {
 
 test("no word of a message lies on a disk of ours: not while it waits, nor when it has left", async () => {
   const mark = makeMark();
-  const stopped = await stage().exec("post", ["sv", "force-stop", "postfix"]);
-  assert.equal(stopped.status, 0, stopped.stderr);
+  await stopPostfix();
   const { status, err } = await run(
     "alice",
     `shoal send --anyway --to carol@post.example --subject ${mark} --body ${mark}`,
@@ -200,8 +222,8 @@ test("no word of a message lies on a disk of ours: not while it waits, nor when 
   assert.ok(Number(stdout.toString()) > 100, "the message is in the queue's files");
   await nothingOf(mark);
 
-  const started = await stage().exec("post", ["sv", "start", "postfix"]);
-  assert.equal(started.status, 0, started.stderr);
+  assert.match(await queued(), /carol@post\.example/);
+  await startPostfix();
   await delivered(mark, 90);
   await nothingOf(mark);
   const planted = makeMark();
@@ -212,6 +234,40 @@ test("no word of a message lies on a disk of ours: not while it waits, nor when 
     "the search finds",
   );
   await stage().exec("out", ["rm", "/var/spool/smtpd/queue/planted"]);
+});
+
+test("with a certificate that is trusted it is sent strictly; strict mail waits where weak mail leaves", async () => {
+  const certificate = await asRoot("post", "cat /etc/mail-tls/certificate.pem");
+  await asRoot("out", "cat >> /etc/ssl/certs/ca-certificates.crt; sv restart smtpd submit", certificate);
+  const send = async (options: string): Promise<Ran> =>
+    await run("alice", `shoal send --strict --to carol@post.example ${options}`);
+  await until("the way is fine", 20, async () => (await run("alice", "shoal check carol@post.example")).status === 0);
+  const strict = await send("--body 'strictly sent'");
+  assert.equal(strict.status, 0, strict.err);
+  const own = siteMachines(stage().fleet, stage().fleet.live).find(({ role }) => role === "out");
+  assert.ok((await delivered("strictly sent")).includes(`[${own?.address}]`));
+
+  // The grade is remembered for a minute; now the server shows another certificate.
+  const fresh =
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -batch -quiet -subj /CN=mx.post.example " +
+    "-addext subjectAltName=DNS:mx.post.example -keyout /etc/mail-tls/key.pem -out /etc/mail-tls/certificate.pem";
+  await stopPostfix();
+  await asRoot("post", `cd /etc/mail-tls; ${fresh}; chgrp postfix key.pem; chmod 640 key.pem`);
+  await startPostfix();
+  const waiting = await send("--body 'strict and waiting'");
+  assert.equal(waiting.status, 0, waiting.err);
+  await until("smtpd has looked at the certificate", 30, async () => {
+    const log = (await asRoot("out", "smtpctl schedule all >&2; cat /run/log/smtpd/current")).toString();
+    return log.includes("certificate verification failed");
+  });
+  await asRoot("out", "sv restart submit");
+  await until("shoal-submit is back", 20, async () => (await ssh("", "limits")).status === 0);
+  const weak = await run("alice", "shoal send --anyway --to carol@post.example --body 'weak and quick'");
+  assert.equal(weak.status, 0, weak.err);
+  await until("the weak mail", 20, async () => (await received("weak and quick")).length === 1);
+  assert.deepEqual(await received("strict and waiting"), []);
+  assert.equal((await queued()).trim().split("\n").length, 1);
+  await asRoot("out", "smtpctl remove all");
 });
 
 test("what `out` has of accounts is what the chains give", async () => {
