@@ -49,10 +49,13 @@ export async function keepLinked<Incoming extends Frame>(options: LinkOptions<In
 async function runOnce<Incoming extends Frame>(options: LinkOptions<Incoming>): Promise<Error> {
   const target = targetOf(options.machine, options.user);
   const ssh = startSubsystem(target, null);
-  const connection = new FeedConnection(
-    { readable: ssh.stdout, writable: ssh.stdin, destroy: () => ssh.kill() },
-    options.reader(),
-  );
+  const destroy = (): void => {
+    ssh.kill();
+    // Node counts a process as ended when its output was read or is given up: unread, it would hold this link for ever.
+    ssh.stdout.destroy();
+    ssh.stdin.destroy();
+  };
+  const connection = new FeedConnection({ readable: ssh.stdout, writable: ssh.stdin, destroy }, options.reader());
   let failure: Error = new HostError("NETWORK", "the connection has ended");
   try {
     await options.serve(connection);
