@@ -4,6 +4,7 @@
  * `--flows` runs the flows alone; words choose the files whose names contain one of them.
  */
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { root } from "./build.ts";
 import { untilInterrupted } from "./group.ts";
@@ -29,9 +30,14 @@ const { values, positionals } = parseArgs({
 await untilInterrupted(async () => {
   const rows: Row[] = [];
   if (!values.flows) rows.push(await quickChecks());
-  const files = await chosenFiles(values.flows ? ["flows"] : ["accounts", "client", "submit", "flows", "drills"]);
-  if (files.length === 0) rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
-  for (const file of files) rows.push(await runFile(file));
+  const programs = values.flows ? [] : await chosenFiles(["accounts", "client", "submit"]);
+  const machines = await chosenFiles(values.flows ? ["flows"] : ["flows", "drills"]);
+  if (programs.length + machines.length === 0) {
+    rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
+  }
+  // Machines share names and networks; programs share nothing, and mostly wait.
+  if (programs.length > 0) rows.push(await run("tests of whole programs", programs, availableParallelism()));
+  for (const file of machines) rows.push(await run(file, [file], 1));
   summarise(rows);
 });
 
@@ -49,11 +55,15 @@ async function chosenFiles(folders: readonly string[]): Promise<string[]> {
   });
 }
 
-async function runFile(file: string): Promise<Row> {
-  console.log(`\n${file}`);
-  const run = await runTests([file], { show: true, concurrency: 1, limitSeconds: FILE_LIMIT_SECONDS });
-  for (const problem of run.problems) console.log(`${file}: ${problem}`);
-  return { name: file, passed: run.passed, failed: run.failed + run.problems.length, seconds: run.seconds };
+async function run(name: string, files: readonly string[], concurrency: number): Promise<Row> {
+  console.log(`\n${name}`);
+  const { passed, failed, problems, seconds } = await runTests(files, {
+    show: true,
+    concurrency,
+    limitSeconds: FILE_LIMIT_SECONDS,
+  });
+  for (const problem of problems) console.log(`${name}: ${problem}`);
+  return { name, passed, failed: failed + problems.length, seconds };
 }
 
 function summarise(all: readonly Row[]): void {
