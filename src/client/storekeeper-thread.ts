@@ -3,6 +3,7 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { type Identity, parseIdentities } from "#core/age/age.ts";
 import { FormatError, HostError, PolicyError, VerifyError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import { Maildir, type MaildirPlaces } from "#host/maildir.ts";
 import { type KeyFile, opensMail } from "./identities.ts";
 import { MailStore } from "./mail-store.ts";
@@ -85,7 +86,7 @@ class StorekeeperThread {
       identities.push(...parseIdentities(file.text, file.passphrase));
     }
     const maildir = await Maildir.open(this.#task.places);
-    const now = (): number => Math.floor(Date.now() / 1000);
+    const now = unixTime;
     return { maildir, store: new MailStore(identities, maildir, now) };
   }
 

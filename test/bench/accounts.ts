@@ -7,6 +7,7 @@
 import { parsePrivateKey } from "#core/ssh/private-key.ts";
 import { addAccounts } from "#fleet/accounts/add-accounts.ts";
 import { waitUntilTaken } from "#fleet/accounts/change.ts";
+import { unixTime } from "#host/clock.ts";
 import { lineOf, makeKey, nextState, Owner, signState } from "#test/owner.ts";
 import { openStage, type Stage } from "#test/world/stage.ts";
 import { benchVerify } from "./verify.ts";
@@ -20,10 +21,6 @@ const atOnce = 1000;
 
 function tell(text: string): void {
   process.stderr.write(`bench: ${text}\n`);
-}
-
-function unixTime(): number {
-  return Math.floor(Date.now() / 1000);
 }
 
 async function untilTaken(stage: Stage): Promise<void> {

@@ -1,11 +1,11 @@
 /** `shoal sync` looks at the account in passing, over the connection that it has anyway. */
 
 import { HostError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import { type SftpConnection, SftpStatusError } from "#host/sftp.ts";
 import type { Places } from "../places.ts";
 import type { Profile } from "../profile.ts";
 import { fetchBase, readShownChain } from "./account-files.ts";
-import { unixTime } from "./clock.ts";
 import { whyRefused } from "./fetch-login.ts";
 import { sayLearned } from "./learned.ts";
 import { AccountMemory } from "./memory.ts";

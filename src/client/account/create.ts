@@ -4,6 +4,7 @@ import type { Verb } from "#cli/command.ts";
 import { say } from "#cli/terminal.ts";
 import { parseProposal } from "#core/account/step.ts";
 import { PolicyError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import { EXIT } from "#host/exit.ts";
 import { makeFolder, writeDurably } from "#host/files.ts";
 import {
@@ -17,7 +18,6 @@ import {
 } from "../new-profile.ts";
 import { DEFAULT_PROFILE, type Places, placesOf } from "../places.ts";
 import { type Profile, printProfile } from "../profile.ts";
-import { unixTime } from "./clock.ts";
 import { devicesOfFiles } from "./devices.ts";
 import { checkKeyOptions, masterFiles, recoveryFiles, useOrMake } from "./genesis-keys.ts";
 import { AccountMemory } from "./memory.ts";

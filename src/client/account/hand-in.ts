@@ -2,9 +2,9 @@
 
 import { parseChain } from "#core/account/chain.ts";
 import { HostError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import type { SftpConnection } from "#host/sftp.ts";
 import { type Answer, handIn, readAnswer, readShownChain } from "./account-files.ts";
-import { unixTime } from "./clock.ts";
 import type { AccountMemory } from "./memory.ts";
 
 const ANSWER_SECONDS = 10;

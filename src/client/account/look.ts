@@ -2,12 +2,12 @@
 
 import { complain } from "#cli/terminal.ts";
 import { HostError, VerifyError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { SftpConnection } from "#host/sftp.ts";
 import type { Places } from "../places.ts";
 import { type Profile, sshOptionsOf } from "../profile.ts";
 import { fetchBase, keysBase, readShownChain } from "./account-files.ts";
-import { unixTime } from "./clock.ts";
 import { deviceTarget, whyRefused } from "./fetch-login.ts";
 import { sayLearned } from "./learned.ts";
 import type { AccountMemory } from "./memory.ts";

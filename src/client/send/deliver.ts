@@ -1,8 +1,8 @@
 /** One message on its way: handed over, asked about, or kept in the outbox. What the server answered decides. */
 
 import { HostError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import type { SshOptions } from "#host/ssh.ts";
-import { unixTime } from "../account/clock.ts";
 import type { Places } from "../places.ts";
 import { judgeAnswer, type Verdict } from "./answer-of-out.ts";
 import { type Errand, handOver, printErrand } from "./hand-over.ts";

@@ -5,13 +5,10 @@ import { say } from "#cli/terminal.ts";
 import type { Fleet } from "#fleet/definition/definition.ts";
 import { fleetFileOf, readFleet } from "#fleet/fleet-option.ts";
 import { siteMachines } from "#fleet/plan.ts";
+import { unixTime } from "#host/clock.ts";
 import type { Operator } from "./change.ts";
 import { LedgerMachine } from "./ledger-machine.ts";
 import { OperatorCopy } from "./operator-copy.ts";
-
-export function unixTime(): number {
-  return Math.floor(Date.now() / 1000);
-}
 
 export async function operatorOf(fleet: Fleet, fleetFile: string, keyFiles: readonly string[]): Promise<Operator> {
   const ledger = siteMachines(fleet, fleet.live).find(({ role }) => role === "ledger");

@@ -5,6 +5,7 @@ import { Accounts } from "#core/account/accounts.ts";
 import { fromLedger } from "#core/account/feed.ts";
 import { FormatError } from "#core/errors.ts";
 import { AccountStore } from "#host/account-store.ts";
+import { unixTime } from "#host/clock.ts";
 import { FeedConnection } from "#host/feed-connection.ts";
 import { takeLock } from "#host/lock.ts";
 import { listenAt } from "#host/unix-socket.ts";
@@ -33,7 +34,7 @@ export async function serve(
   // Whom nobody refers to would be collected, and the lock with it.
   process.once("exit", () => lock.release());
   const { accounts, store } = load(config, log);
-  const now = (): number => Math.floor(Date.now() / 1000);
+  const now = unixTime;
   const derived = derivedOf(config, { accounts, store, now, log });
   const follower = new Follower({ accounts, store, derived, now, log, die });
   await follower.start();

@@ -6,6 +6,7 @@ import { type RecordFrame, toOperator } from "#core/account/feed.ts";
 import { parseProposal } from "#core/account/step.ts";
 import { FormatError, PolicyError } from "#core/errors.ts";
 import { AccountStore, type StoredRecord } from "#host/account-store.ts";
+import { unixTime } from "#host/clock.ts";
 import { takeLock } from "#host/lock.ts";
 import type { LedgerConfig } from "./config.ts";
 
@@ -44,7 +45,7 @@ export async function restore({ store: path, domain, directory }: LedgerConfig, 
 }
 
 function verified({ of, accepted, signed }: RecordFrame, accounts: Accounts): StoredRecord {
-  const now = Math.floor(Date.now() / 1000);
+  const now = unixTime();
   if (of === "directory") {
     accounts.takeDirectory(signed, accepted, now);
     return { account: null, version: accounts.directory.latest?.record.version ?? 0, accepted, signed };

@@ -4,6 +4,7 @@ import { Accounts } from "#core/account/accounts.ts";
 import { fromAccept, fromKeys, type KeysFrame } from "#core/account/feed.ts";
 import { FormatError } from "#core/errors.ts";
 import { AccountStore } from "#host/account-store.ts";
+import { unixTime } from "#host/clock.ts";
 import type { FeedConnection } from "#host/feed-connection.ts";
 import { takeLock } from "#host/lock.ts";
 import { listenAt } from "#host/unix-socket.ts";
@@ -43,7 +44,7 @@ export async function serve(
   // Whom nobody refers to would be collected, and the lock with it.
   process.once("exit", () => lock.release());
   const { accounts, store } = load(config);
-  const now = (): number => Math.floor(Date.now() / 1000);
+  const now = unixTime;
   const machines = config.machines.map((machine) => {
     const tell = (text: string): void => log(`${machine.machine}: ${text}`);
     const proposals: { connection: FeedConnection<KeysFrame> | null } = { connection: null };

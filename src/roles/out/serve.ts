@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { FormatError, HostError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import { listenAt } from "#host/unix-socket.ts";
 import { refusal } from "./answers.ts";
 import type { SubmitConfig } from "./config.ts";
@@ -36,7 +37,7 @@ export async function serve(
   grader?: DeskOptions["grader"],
 ): Promise<Serving> {
   const threadKey = await readKey(config.threadKey);
-  const now = (): number => Math.floor(Date.now() / 1000);
+  const now = unixTime;
   const store = LimitStore.open(config.store, threadKey, config.limits);
   store.prune(now());
   const pools = poolsOf(config);

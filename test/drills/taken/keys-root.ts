@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseChain, printChain } from "#core/account/chain.ts";
 import { printFrame } from "#core/account/feed.ts";
+import { unixTime } from "#host/clock.ts";
 import { lineOf, nextState, signState } from "#test/owner.ts";
 import { asPerson } from "#test/world/stage.ts";
 import type { Attempt } from "./attempt.ts";
@@ -329,7 +330,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
     async run(scene) {
       const forgedState = withThief(scene, await standingAt(scene, "fetch", "alice"), [scene.thief]);
       const { id, state } = await standingAt(scene, "fetch", "alice");
-      const values = `'${id}', ${state.version + 1}, ${Math.floor(Date.now() / 1000)}, :signed`;
+      const values = `'${id}', ${state.version + 1}, ${unixTime()}, :signed`;
       await meddle(
         scene,
         "keys",

@@ -6,6 +6,7 @@ import { directoryNamespace, parseDirectoryRecord, printDirectoryRecord } from "
 import { fromLedger } from "#core/account/feed.ts";
 import { hashOfBody, joinSigned, splitSigned } from "#core/account/signed-text.ts";
 import { signMessage } from "#core/ssh/sign.ts";
+import { unixTime } from "#host/clock.ts";
 import { type Ed25519Key, lineOf, nextState, Owner, signState } from "#test/owner.ts";
 import { asPerson } from "#test/world/stage.ts";
 import type { Attempt } from "./attempt.ts";
@@ -31,7 +32,7 @@ import {
 } from "./scene.ts";
 
 const machines = ["keys", "fetch", "in"] as const;
-const now = (): number => Math.floor(Date.now() / 1000);
+const now = unixTime;
 
 /** With the honest ledger out of the way, tells every machine these records; none may take any. */
 function told(

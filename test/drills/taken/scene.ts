@@ -7,6 +7,7 @@ import { parseChain, verifySteps } from "#core/account/chain.ts";
 import { FEED_HELLO, printFrame } from "#core/account/feed.ts";
 import { parseProposal, type Standing } from "#core/account/step.ts";
 import { parsePrivateKey } from "#core/ssh/private-key.ts";
+import { unixTime } from "#host/clock.ts";
 import type { ExecResult } from "#host/exec.ts";
 import { type Ed25519Key, lineOf, nextState, signState } from "#test/owner.ts";
 import { asPerson, openStage, type Stage, type StageOptions } from "#test/world/stage.ts";
@@ -250,7 +251,7 @@ export async function untilSame(scene: Scene, name: string, seconds = 20): Promi
 
 /** An honest change that changes nothing but the time. */
 export function nextHonest(keys: Keys, standing: Standing): Buffer {
-  const time = Math.max(standing.state.time, Math.floor(Date.now() / 1000));
+  const time = Math.max(standing.state.time, unixTime());
   return signState(nextState(standing, { time }), [keys.master]);
 }
 

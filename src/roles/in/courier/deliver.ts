@@ -4,6 +4,7 @@ import { FormatError, HostError } from "#core/errors.ts";
 import { accountOf } from "#core/mail/address.ts";
 import { type Envelope, parseEnvelopes } from "#core/mail/envelopes.ts";
 import type { ListedAccount, Recipients } from "#core/recipients.ts";
+import { unixTime } from "#host/clock.ts";
 import type { KnownFile } from "../known-file.ts";
 import type { FetchMachine } from "./fetch-machine.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
@@ -59,7 +60,7 @@ export class Deliverer {
     const machine = this.#machines.get(account.fetch);
     if (machine === undefined) throw new HostError("FILE", `machine "${account.fetch}" is not known`);
     const isNew = await machine.deposit(envelope, deadline);
-    const time = Math.floor(Date.now() / 1000);
+    const time = unixTime();
     if (isNew) this.#options.usage.deposited(machine.name, account.name, envelope.file.length, time);
   }
 }

@@ -8,6 +8,7 @@ import { ENVELOPES_END, ENVELOPES_HEAD, ENVELOPES_PADDING, envelopeLines, makeEn
 import { composeSealedMail } from "#core/mail/sealed-mail.ts";
 import { parseRecipients } from "#core/recipients.ts";
 import { parseUsage } from "#core/usage.ts";
+import { unixTime } from "#host/clock.ts";
 import type { SealConfig } from "../config.ts";
 import { KnownFile } from "../known-file.ts";
 import { MemoryBudget } from "../memory-budget.ts";
@@ -175,7 +176,7 @@ export class SealFilter {
   async #sealInto(session: Session, transaction: Transaction, request: FilterRequest): Promise<boolean> {
     const { message } = transaction;
     if (message === null || message.failed || transaction.recipients.size === 0) return false;
-    const time = Math.floor(Date.now() / 1000);
+    const time = unixTime();
     this.#output.say(printDataLines(request, ENVELOPES_HEAD));
     for (const { account, addresses } of transaction.recipients.values()) {
       const plaintext = composeSealedMail(session.trace(this.#config.hostname, addresses, time), message.message);

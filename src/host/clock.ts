@@ -1,4 +1,4 @@
-/** This computer's clock, Unix seconds. */
+/** This machine's clock, Unix seconds. */
 export function unixTime(): number {
   return Math.floor(Date.now() / 1000);
 }
