@@ -1,6 +1,6 @@
 /** Bundles every program to one readable file in `dist/` and says which modules are inside. */
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -51,7 +51,10 @@ export async function bundle(name: string, outFolder = join(root, "dist")): Prom
   const [output] = result.outputFiles;
   if (output === undefined) throw new Error(`esbuild gave no file for "${name}"`);
   await mkdir(outFolder, { recursive: true });
-  await writeFile(path, output.contents, { mode: 0o755 });
+  // Stages that open at the same time read it while another one writes it.
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, output.contents, { mode: 0o755 });
+  await rename(temporary, path);
   const modules = Object.keys(result.metafile.inputs)
     .map((file) => relative(root, join(root, file)))
     .map((file) => (file.startsWith("node_modules/") ? `package ${packageOf(file)}` : file));

@@ -6,8 +6,11 @@
 import { createHash } from "node:crypto";
 import { chmod, copyFile, lchown, link, lstat, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HostError } from "#core/errors.ts";
 import { exec } from "#host/exec.ts";
 import { exists, makeFolder } from "#host/files.ts";
+import { type Lock, takeLock } from "#host/lock.ts";
 import { debianPackages } from "./debian.ts";
 import type { IdRange } from "./id-range.ts";
 import { cacheFolder } from "./places.ts";
@@ -59,6 +62,35 @@ export async function roleImage(
   if (await exists(root)) return { root, range };
 
   await makeFolder(join(cacheFolder, "images"), 0o755);
+  const lock = await waitForLock(`${folder}.lock`);
+  try {
+    if (!(await exists(root))) await buildImage(role, folder, names, withNode, range, onProgress);
+  } finally {
+    lock.release();
+  }
+  return { root, range };
+}
+
+/** Whoever brings up another fleet at the same time may be building the same image. */
+async function waitForLock(path: string): Promise<Lock> {
+  for (;;) {
+    try {
+      return takeLock(path, "building of an image");
+    } catch (error) {
+      if (!(error instanceof HostError && error.code === "BUSY")) throw error;
+    }
+    await sleep(500);
+  }
+}
+
+async function buildImage(
+  role: string,
+  folder: string,
+  names: readonly string[],
+  withNode: boolean,
+  range: IdRange,
+  onProgress: (text: string) => void,
+): Promise<void> {
   const building = `${folder}.${process.pid}.building`;
   onProgress(`image ${role}: Debian ${suite} with ${names.join(" ")}`);
   const buildingRoot = join(building, "root");
@@ -96,7 +128,6 @@ export async function roleImage(
     await rm(building, { recursive: true, force: true });
     throw error;
   }
-  return { root, range };
 }
 
 /** Removes what a killed build left behind. */
