@@ -11,13 +11,15 @@ import { tryExec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
 import { accountVerbs } from "./accounts/account-verbs.ts";
 import { directoryVerbs } from "./accounts/directory-verbs.ts";
+import { OperatorCopy } from "./accounts/operator-copy.ts";
 import { bringUp } from "./bring-up.ts";
 import { cellCommand } from "./cell/cell.ts";
 import { cellsDown, destroyCells, machineStatus } from "./cell/cells.ts";
 import type { NetworkPlan } from "./cell/network-plan.ts";
 import { networkFolder } from "./cell/places.ts";
-import { fleetOption, noMore, readFleet } from "./fleet-option.ts";
+import { fleetFileOf, fleetOption, noMore, readFleet } from "./fleet-option.ts";
 import { ensureFleetKeys } from "./keys.ts";
+import { knownHostsLines } from "./known-hosts.ts";
 import type { MachineSpec } from "./machine.ts";
 import { fleetPlan, siteMachines } from "./plan.ts";
 import { renderPlan, writeRendered } from "./render.ts";
@@ -241,23 +243,18 @@ Shows the last log lines of a machine's services. Logs are kept in the machine's
   },
 };
 
-const usersReach: readonly string[] = ["fetch", "keys", "out"];
-
 const knownHosts: Verb = {
   help: `Usage: shoalctl known-hosts [--fleet FILE]
 
-Prints the known_hosts lines of the machines that users reach, to hand out with their accounts.
+Prints lines of known_hosts to hand out with accounts: the host keys of the machines that users reach, and the operators'
+keys, under \`operator.DOMAIN\`, by which \`shoal\` tells whether the signature on a mailbox is this fleet's.
 `,
   options: fleetOption,
   async run(operands, options) {
     noMore(operands);
     const fleet = await readFleet(options);
-    const { publicKeys } = await ensureFleetKeys(fleet);
-    for (const machine of siteMachines(fleet, fleet.live)) {
-      const key = publicKeys.get(`host/${machine.name}`);
-      if (usersReach.includes(machine.role) && key !== undefined)
-        print(`${machine.hostname},${machine.address} ${key}\n`);
-    }
+    const copy = await OperatorCopy.read(fleetFileOf(options), fleet.domain, fleet.directory);
+    print(knownHostsLines(fleet, await ensureFleetKeys(fleet), copy));
     return 0;
   },
 };

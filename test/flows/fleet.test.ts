@@ -194,6 +194,8 @@ test("up, up again, status, exec, logs, known-hosts, down", async () => {
   assert.equal((await shoalctl("logs", "in", "nothing")).status, 64);
   assert.match(await ok("known-hosts"), /^fetch\.mail\.shoal\.example,10\.181\.0\.49 ssh-ed25519 \S+$/m);
   assert.match(await ok("known-hosts"), /^keys\.mail\.shoal\.example,10\.181\.0\.65 ssh-ed25519 \S+$/m);
+  const operator = (await readFile(join(folder, "operator.pub"), "utf8")).split(" ").slice(0, 2).join(" ");
+  assert.ok((await ok("known-hosts")).includes(`operator.shoal.example ${operator}\n`));
 
   await ok("down");
   assert.deepEqual(await traces(), []);

@@ -18,6 +18,7 @@ import type { NetworkPlan } from "#fleet/cell/network-plan.ts";
 import { networkFolder, routerNamespace } from "#fleet/cell/places.ts";
 import { type Fleet, parseFleet } from "#fleet/definition/definition.ts";
 import { ensureFleetKeys } from "#fleet/keys.ts";
+import { knownHostsLines } from "#fleet/known-hosts.ts";
 import type { MachineSpec } from "#fleet/machine.ts";
 import { siteMachines } from "#fleet/plan.ts";
 import { readProgram } from "#fleet/programs.ts";
@@ -31,8 +32,8 @@ import { type WorldOptions, worldAddresses, worldMachines, worldPackages } from 
 export interface StageOptions {
   /** Names the fleet; the world is `w` and this. */
   name: string;
-  /** Second number of the fleet's addresses (10.N.0.0/16); the world has the next one. */
-  net: number;
+  /** Second number of the fleet's addresses (10.N.0.0/16); the world has the next one. Default: numbers that no other stage has. */
+  net?: number;
   /** People with an account made by `shoal account create`; spread over the fetch machines in turn. */
   people?: readonly string[];
   /** People who get a recovery key, `~/recovery`; default: nobody. */
@@ -215,11 +216,8 @@ limits:
       })(),
       stage.up(),
     ]);
-    const { publicKeys } = await ensureFleetKeys(fleet);
-    const lines = machines
-      .filter(({ role }) => ["fetch", "keys", "out"].includes(role))
-      .map(({ hostname, address, name }) => `${hostname},${address} ${publicKeys.get(`host/${name}`)}\n`);
-    await stage.exec("user", ["sh", "-c", "cat > /etc/ssh/ssh_known_hosts"], { input: lines.join("") });
+    const known = knownHostsLines(fleet, await ensureFleetKeys(fleet), (await stage.operator()).copy);
+    await stage.exec("user", ["sh", "-c", "cat > /etc/ssh/ssh_known_hosts"], { input: known });
     onProgress("accounts");
     const more = (options.moreAccounts ?? []).map((account) => additionOf(account, domain, unixTime()));
     await stage.add([...requests, ...more]);

@@ -11,7 +11,7 @@ import type { RecordFrame } from "#core/account/feed.ts";
 import { joinSigned, splitSigned } from "#core/account/signed-text.ts";
 import { HostError, PolicyError, VerifyError } from "#core/errors.ts";
 import type { MachineStanding, Reply, Submission } from "./ledger-machine.ts";
-import type { OperatorCopy } from "./operator-copy.ts";
+import { latestOf, type OperatorCopy } from "./operator-copy.ts";
 import { publicLineOf, signWith, signWithAgent } from "./sign.ts";
 
 /** The ledger, or what stands for it in tests. */
@@ -106,13 +106,6 @@ export async function changeOperators(operator: Operator, operators: readonly st
   const signed = await signNext(operator, operators, []);
   await handIn(operator.ledger, [{ of: "directory", signed }]);
   return await waitUntilTaken(operator.ledger, TAKEN_SECONDS);
-}
-
-type Latest = NonNullable<OperatorCopy["directory"]["latest"]>;
-
-function latestOf({ directory }: OperatorCopy): Latest {
-  if (directory.latest === null) throw new TypeError("a copy of the directory has no record");
-  return directory.latest;
 }
 
 /** The next record, signed and durable in the operator's copy. */

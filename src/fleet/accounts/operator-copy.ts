@@ -74,3 +74,11 @@ export class OperatorCopy {
     this.#records.push(record);
   }
 }
+
+type Latest = NonNullable<Directory["latest"]>;
+
+/** The latest record of a copy, which always has one. */
+export function latestOf({ directory }: OperatorCopy): Latest {
+  if (directory.latest === null) throw new TypeError("a copy of the directory has no record");
+  return directory.latest;
+}
