@@ -8,6 +8,7 @@ export type FormatCode =
   | "ADDRESS"
   | "AGE-HEADER"
   | "AGE-STREAM"
+  | "APPEND"
   | "CHAIN"
   | "CONFIG"
   | "DELETION"
