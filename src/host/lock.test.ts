@@ -4,7 +4,8 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { takeLock } from "./lock.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { takeLock, waitForLock } from "./lock.ts";
 
 let folder: string;
 before(async () => {
@@ -59,11 +60,26 @@ test("of six that try at once exactly one gets it", async () => {
   assert.deepEqual(said.sort(), ["BUSY", "BUSY", "BUSY", "BUSY", "BUSY", "held"]);
 });
 
+test("who waits gets it when it is free, and not before", async () => {
+  const path = join(folder, "e");
+  const held = takeLock(path, "sync");
+  const order: string[] = [];
+  const waiting = waitForLock(path).then((lock) => {
+    order.push("got");
+    return lock;
+  });
+  await sleep(300);
+  order.push("released");
+  held.release();
+  (await waiting).release();
+  assert.deepEqual(order, ["released", "got"]);
+});
+
 test("nothing but an empty file stays", async () => {
   const path = join(folder, "d");
   takeLock(path, "sync").release();
   assert.equal((await stat(path)).size, 0);
-  assert.deepEqual((await readdir(folder)).sort(), ["a", "b", "c", "d"]);
+  assert.deepEqual((await readdir(folder)).sort(), ["a", "b", "c", "d", "e"]);
 });
 
 test("a folder that does not exist is another error", () => {

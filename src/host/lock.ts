@@ -1,6 +1,7 @@
 /** One process at a time. The kernel holds the lock and drops it when its holder dies, so there are no stale ones. */
 
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { HostError } from "#core/errors.ts";
 
 export interface Lock {
@@ -27,4 +28,18 @@ export function takeLock(path: string, what: string): Lock {
     throw new HostError("FILE", `can't lock "${path}"`, { cause });
   }
   return { release: () => database.close() };
+}
+
+const RETRY_MILLISECONDS = 100;
+
+/** As {@link takeLock}, and waits for whoever holds it, however long that takes. @throws HostError FILE */
+export async function waitForLock(path: string): Promise<Lock> {
+  for (;;) {
+    try {
+      return takeLock(path, "the same work");
+    } catch (error) {
+      if (!(error instanceof HostError && error.code === "BUSY")) throw error;
+    }
+    await sleep(RETRY_MILLISECONDS);
+  }
 }

@@ -1,13 +1,11 @@
 /** The stage of a flow: opened before its first test, closed after its last, and when somebody stops it half way. */
 
+import { basename } from "node:path";
 import { after, before } from "node:test";
 import { openStage, type Stage, type StageOptions } from "#test/world/stage.ts";
 
-/** Flows run one after another and so share a name and a network. */
-const flow = { name: "flow", net: 121 };
-
 /**
- * Call this once at the top of a test file.
+ * Call this once at the top of a test file, `NAME.test.ts`: the stage is called NAME.
  * @returns a function that gives the stage, to be called inside of tests
  */
 export function flowStage(options: Partial<StageOptions> = {}): () => Stage {
@@ -30,7 +28,7 @@ export function flowStage(options: Partial<StageOptions> = {}): () => Stage {
   before(async () => {
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
-    opening = openStage({ ...flow, ...options });
+    opening = openStage({ name: basename(process.argv[1] ?? "", ".test.ts"), ...options });
     stage = await opening;
   });
   after(async () => {

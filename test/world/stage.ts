@@ -5,6 +5,7 @@
 
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { HostError } from "#core/errors.ts";
 import { addAccounts } from "#fleet/accounts/add-accounts.ts";
 import type { Addition } from "#fleet/accounts/additions.ts";
 import type { Operator } from "#fleet/accounts/change.ts";
@@ -24,6 +25,8 @@ import { siteMachines } from "#fleet/plan.ts";
 import { readProgram } from "#fleet/programs.ts";
 import { unixTime } from "#host/clock.ts";
 import { type ExecOptions, type ExecResult, exec } from "#host/exec.ts";
+import { makeFolder } from "#host/files.ts";
+import { type Lock, takeLock } from "#host/lock.ts";
 import { bundle, programs } from "#tools/build.ts";
 import { additionOf, type MoreAccount } from "./more-accounts.ts";
 import { untilAccepting } from "./smtp-probe.ts";
@@ -87,10 +90,11 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   await destroyCells(options.name);
   await destroyCells(world);
 
+  const { net, lock } = options.net === undefined ? await freeNet() : { net: options.net, lock: undefined };
   const folder = networkFolder(world);
   await mkdir(folder, { recursive: true });
   const fleetFile = join(folder, "fleet.yaml");
-  const addresses = worldAddresses(`10.${options.net + 1}.0`);
+  const addresses = worldAddresses(`10.${net + 1}.0`);
   const operatorKey = join(folder, "operator");
   await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "operator", "-f", operatorKey]);
   const directory = await createDirectory({ fleetFile, domain, keyFiles: [operatorKey], now: unixTime() });
@@ -101,7 +105,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     },
     `fleet: ${options.name}
 domain: ${domain}
-network: 10.${options.net}.0.0/16
+network: 10.${net}.0.0/16
 resolver: ${addresses.dns}
 uplink: netns:${routerNamespace(world)}
 sites: { alpha: {} }
@@ -136,19 +140,19 @@ limits:
     name: world,
     machines: [
       ...worldMachines({
-        network: `10.${options.net + 1}.0`,
+        network: `10.${net + 1}.0`,
         fleet: { domain, mx: hosts("in"), hosts: [...hosts("fetch"), ...hosts("keys"), ...hosts("out")], senders },
         people,
         ...(options.records === undefined ? {} : { records: options.records }),
       }),
-      ...(options.worldMachines?.(`10.${options.net + 1}.0`) ?? []),
+      ...(options.worldMachines?.(`10.${net + 1}.0`) ?? []),
     ],
     links: "open",
     uplink: { kind: "host" },
-    prefix: `10.${options.net + 1}.0.0/24`,
-    transit: [`10.${options.net}.0.0/16`],
-    routerAddress: `10.${options.net + 1}.0.253`,
-    outsideAddress: `10.${options.net + 1}.0.254`,
+    prefix: `10.${net + 1}.0.0/24`,
+    transit: [`10.${net}.0.0/16`],
+    routerAddress: `10.${net + 1}.0.253`,
+    outsideAddress: `10.${net + 1}.0.254`,
   };
   const readWorld = async (content: { text: string } | { secret: string } | { program: string }) => {
     if ("text" in content) return content.text;
@@ -191,6 +195,7 @@ limits:
       await destroyCells(options.name);
       await destroyCells(world);
       await rm(folder, { recursive: true, force: true });
+      lock?.release();
     },
   };
 
@@ -227,6 +232,22 @@ limits:
     await stage.close();
     throw error;
   }
+}
+
+/** Numbers for {@link StageOptions.net} that stages which name theirs leave alone. */
+const freeNets = Array.from({ length: 16 }, (_, index) => 200 + 2 * index);
+
+/** A number that is this stage's until the lock is released or the process ends. @throws HostError BUSY */
+async function freeNet(): Promise<{ net: number; lock: Lock }> {
+  await makeFolder("/run/shoal");
+  for (const net of freeNets) {
+    try {
+      return { net, lock: takeLock(`/run/shoal/net-${net}.lock`, `a stage in 10.${net}.0.0`) };
+    } catch (error) {
+      if (!(error instanceof HostError && error.code === "BUSY")) throw error;
+    }
+  }
+  throw new HostError("BUSY", `${freeNets.length} stages are open already`, { hint: "wait until one is closed" });
 }
 
 /** A new account as its owner makes it: the signed first state. */

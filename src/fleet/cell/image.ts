@@ -6,11 +6,9 @@
 import { createHash } from "node:crypto";
 import { chmod, copyFile, lchown, link, lstat, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { HostError } from "#core/errors.ts";
 import { exec } from "#host/exec.ts";
 import { exists, makeFolder } from "#host/files.ts";
-import { type Lock, takeLock } from "#host/lock.ts";
+import { waitForLock } from "#host/lock.ts";
 import { debianPackages } from "./debian.ts";
 import type { IdRange } from "./id-range.ts";
 import { cacheFolder } from "./places.ts";
@@ -62,6 +60,7 @@ export async function roleImage(
   if (await exists(root)) return { root, range };
 
   await makeFolder(join(cacheFolder, "images"), 0o755);
+  // Whoever brings up another fleet at the same time may be building the same image.
   const lock = await waitForLock(`${folder}.lock`);
   try {
     if (!(await exists(root))) await buildImage(role, folder, names, withNode, range, onProgress);
@@ -69,18 +68,6 @@ export async function roleImage(
     lock.release();
   }
   return { root, range };
-}
-
-/** Whoever brings up another fleet at the same time may be building the same image. */
-async function waitForLock(path: string): Promise<Lock> {
-  for (;;) {
-    try {
-      return takeLock(path, "building of an image");
-    } catch (error) {
-      if (!(error instanceof HostError && error.code === "BUSY")) throw error;
-    }
-    await sleep(500);
-  }
 }
 
 async function buildImage(
