@@ -17,7 +17,15 @@ function nativeKey(seed: number, prefix = "age-secret-key-"): string {
 const KEYS = [1, 2, 3].map((seed) => nativeKey(seed));
 const [KEY = "", OTHER = ""] = [...KEYS].sort();
 const SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILQWRznc25zOC1O1TxbA+IOhdIk35oKeXgSS2xmMUHim";
-const ENTRY: RecipientEntry = { name: "alice", quotaBytes: 104_857_600, fetch: "fetch", seal: [KEY] };
+const ID = "niUaW71aJ-nWDDa9BF5RjA";
+const ENTRY: RecipientEntry = {
+  name: "alice",
+  account: ID,
+  version: 2,
+  quotaBytes: 104_857_600,
+  fetch: "fetch",
+  seal: [KEY],
+};
 
 test("the example of the format page", () => {
   const page = readFileSync(new URL("../../docs/formats/recipients.md", import.meta.url), "utf8");
@@ -39,9 +47,9 @@ test("prints sorted, without duplicates, and hands out keys parsed once", () => 
     text,
     `shoal-recipients/v1
 domain example.org
-account alice 104857600 fetch
+account alice ${ID} 2 104857600 fetch
 seal ${KEY}
-account bob 0 fetch
+account bob ${ID} 2 0 fetch
 seal ${KEY}
 seal ${OTHER}
 `,
@@ -63,21 +71,21 @@ test("parsing inverts printing", () => {
   const entry = fc.record(
     {
       name: fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/),
+      account: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((id) => Buffer.from(id).toString("base64url")),
+      version: fc.integer({ min: 1, max: 10 ** 14 }),
       quotaBytes: fc.nat({ max: 10 ** 14 }),
       fetch: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,10}$/),
       seal: fc.uniqueArray(fc.constantFrom(...KEYS, SSH), {}),
     },
     { noNullPrototype: true },
   );
+  const listed = entry.map((one) => ({ ...one, version: one.seal.length === 0 ? 0 : one.version }));
   fc.assert(
-    fc.property(fc.uniqueArray(entry, { selector: ({ name }) => name }), (entries) => {
+    fc.property(fc.uniqueArray(listed, { selector: ({ name }) => name }), (entries) => {
       const text = printRecipients("example.org", entries);
-      const parsed = [...parseRecipients(text).byName.values()].map(({ name, quotaBytes, fetch, seal }) => ({
-        name,
-        quotaBytes,
-        fetch,
-        seal,
-      }));
+      const parsed = [...parseRecipients(text).byName.values()].map(
+        ({ name, account, version, quotaBytes, fetch, seal }) => ({ name, account, version, quotaBytes, fetch, seal }),
+      );
       assert.deepEqual(
         new Map(parsed.map((one) => [one.name, one])),
         new Map(entries.map((one) => [one.name, { ...one, seal: [...one.seal].sort() }])),
@@ -110,6 +118,14 @@ test("refuses every other form", () => {
     good.replace(" 104857600", "  104857600"),
     good.replace(" 104857600", " 1e9"),
     good.replace(" 104857600", " 9999999999999999"),
+    good.replace(` ${ID}`, ""),
+    good.replace(` ${ID}`, ` ${ID.slice(1)}`),
+    good.replace(` ${ID}`, ` ${ID.replace("A", "/")}`),
+    good.replace(" 2 ", " "),
+    good.replace(" 2 ", " 02 "),
+    good.replace(" 2 ", " -2 "),
+    good.replace(" 2 ", " 0 "),
+    `${good}account carol ${ID} 2 0 fetch\n`,
     good.replace(" fetch", " fetch extra"),
     good.replace(" fetch", " fetch/../../x"),
     good.replace(" fetch", ""),
@@ -151,7 +167,7 @@ test("a bad key stops mail for its account alone, every time", () => {
 });
 
 test("an account without keys is known and takes no mail", () => {
-  const { byName } = parseRecipients(printRecipients("example.org", [{ ...ENTRY, seal: [] }]));
+  const { byName } = parseRecipients(printRecipients("example.org", [{ ...ENTRY, version: 0, seal: [] }]));
   assert.throws(() => byName.get("alice")?.recipients(), { code: "NO-SEAL-KEY" });
 });
 

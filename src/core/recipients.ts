@@ -1,5 +1,6 @@
 /** Whom mail can come for, as the machine `in` works with it (docs/formats/recipients.md). */
 
+import { isChainId } from "./account/signed-text.ts";
 import type { Recipient } from "./age/recipient.ts";
 import { parseRecipient } from "./age/recipient.ts";
 import { checkRecipients } from "./age/seal.ts";
@@ -14,6 +15,10 @@ const NUMBER = /^(0|[1-9][0-9]{0,14})$/;
 /** What the file says of one account. */
 export interface RecipientEntry {
   readonly name: string;
+  /** Its id, 22 characters. */
+  readonly account: string;
+  /** Of the state that gives the keys; 0 where there are none. */
+  readonly version: number;
   readonly quotaBytes: number;
   /** The `fetch` machine that keeps its mail. */
   readonly fetch: string;
@@ -41,8 +46,8 @@ export interface Recipients {
 export function printRecipients(domain: string, entries: Iterable<RecipientEntry>): string {
   const sorted = [...entries].sort((a, b) => compare(a.name, b.name));
   const lines = [VERSION_LINE, `domain ${domain}`];
-  for (const { name, quotaBytes, fetch, seal } of sorted) {
-    lines.push(`account ${name} ${quotaBytes} ${fetch}`);
+  for (const { name, account, version, quotaBytes, fetch, seal } of sorted) {
+    lines.push(`account ${name} ${account} ${version} ${quotaBytes} ${fetch}`);
     for (const key of [...new Set(seal)].sort(compare)) lines.push(`seal ${key}`);
   }
   const text = `${lines.join("\n")}\n`;
@@ -75,15 +80,17 @@ export function parseRecipients(text: string): Recipients {
   let index = 2;
   while (index < lines.length) {
     const words = (lines[index] ?? "").split(" ");
-    const [keyword, name = "", quota = "", fetch = ""] = words;
+    const [keyword, name = "", account = "", version = "", quota = "", fetch = ""] = words;
     if (
-      words.length !== 4 ||
+      words.length !== 6 ||
       keyword !== "account" ||
       !isAccountName(name) ||
+      !isChainId(account) ||
+      !NUMBER.test(version) ||
       !NUMBER.test(quota) ||
       !MACHINE.test(fetch)
     ) {
-      fail(index, '"account NAME QUOTA-BYTES MACHINE"');
+      fail(index, '"account NAME ACCOUNT VERSION QUOTA-BYTES MACHINE"');
     }
     if (compare(previous, name) >= 0) fail(index, `an account behind "${previous}", each once and in order`);
     previous = name;
@@ -96,20 +103,26 @@ export function parseRecipients(text: string): Recipients {
       seal.push(key);
     }
     if (seal.length > MAX_SEAL_KEYS) fail(index, `at most ${MAX_SEAL_KEYS} keys for "${name}"`);
-    byName.set(name, new ParsedAccount({ name, quotaBytes: Number(quota), fetch, seal }));
+    if ((version === "0") !== (seal.length === 0)) fail(index, `"seal KEY" lines exactly where the version is not 0`);
+    const entry = { name, account, version: Number(version), quotaBytes: Number(quota), fetch, seal };
+    byName.set(name, new ParsedAccount(entry));
   }
   return { domain, byName };
 }
 
 class ParsedAccount implements ListedAccount {
   readonly name: string;
+  readonly account: string;
+  readonly version: number;
   readonly quotaBytes: number;
   readonly fetch: string;
   readonly seal: readonly string[];
   #recipients: readonly Recipient[] | undefined;
 
-  constructor({ name, quotaBytes, fetch, seal }: RecipientEntry) {
+  constructor({ name, account, version, quotaBytes, fetch, seal }: RecipientEntry) {
     this.name = name;
+    this.account = account;
+    this.version = version;
     this.quotaBytes = quotaBytes;
     this.fetch = fetch;
     this.seal = seal;

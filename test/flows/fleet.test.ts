@@ -269,7 +269,7 @@ test("accounts are added, listed, suspended, resumed, changed and removed; verif
   await ok("account", "set", ...operator, "--quota", "200 MB", "bob");
   assert.equal((await list())["bob"]?.quotaBytes, 200_000_000);
   const recipients = (await shoalctl("exec", "in", "--", "cat", "/run/accept/recipients")).stdout.toString("utf8");
-  assert.match(recipients, /^account bob 200000000 alpha-fetch$/m);
+  assert.match(recipients, /^account bob [\w-]{22} 1 200000000 alpha-fetch$/m);
 
   await ok("account", "remove", ...operator, "carol");
   assert.equal((await onFetch("id", "carol")).status, 1);

@@ -12,6 +12,7 @@ import { startFetch, type TestFetch } from "./in-fetch.ts";
 import { pause, RawClient } from "./in-raw-client.ts";
 import { inside, startInRoot, type TestRoot } from "./in-root.ts";
 
+const id = "niUaW71aJ-nWDDa9BF5RjA";
 let fetch: TestFetch;
 let courier: TestRoot;
 let port = 0;
@@ -20,7 +21,7 @@ let log = "";
 before(async () => {
   fetch = await startFetch();
   port = await freePort();
-  const accounts = ["alice", "bob"].map((name) => `account ${name} 1000000000 fetch\nseal age1x\n`).join("");
+  const accounts = ["alice", "bob"].map((name) => `account ${name} ${id} 1 1000000000 fetch\nseal age1x\n`).join("");
   const machine = { host: "127.0.0.1", depositUser: "deposit", usageUser: "usage", identity: "/etc/shoal/key" };
   const allowed = ["--allow-fs-read=/etc/shoal", `--allow-fs-read=${inside.repository}`, "--allow-fs-read=/run/shoal"];
   courier = await startInRoot({
@@ -41,7 +42,7 @@ before(async () => {
     files: {
       "/etc/shoal/key": fetch.identity,
       "/etc/shoal/known_hosts": fetch.knownHosts,
-      "/etc/shoal/recipients": `shoal-recipients/v1\ndomain example.org\n${accounts}account carol 1 elsewhere\nseal age1x\n`,
+      "/etc/shoal/recipients": `shoal-recipients/v1\ndomain example.org\n${accounts}account carol ${id} 1 1 elsewhere\nseal age1x\n`,
       "/etc/shoal/courier.json": JSON.stringify({
         listen: { address: "127.0.0.1", port },
         recipientsFile: "/etc/shoal/recipients",
@@ -88,8 +89,8 @@ async function relay(recipients: readonly string[], lines: readonly string[], cl
   return answer;
 }
 
-function container(...mails: readonly [account: string, file: Buffer][]): string[] {
-  return printEnvelopes(mails.map(([account, file]) => makeEnvelope(account, file)));
+function container(...mails: readonly [name: string, file: Buffer][]): string[] {
+  return printEnvelopes(mails.map(([name, file]) => makeEnvelope({ name, account: id, version: 1 }, file)));
 }
 
 /** Names and contents of an account's mail. */

@@ -76,7 +76,7 @@ before(async () => {
         recipientsFile: "/etc/shoal/recipients",
         usageFile: "/run/shoal/usage",
       }),
-      "/etc/shoal/recipients": `shoal-recipients/v1\ndomain example.org\naccount alice 1000000000 fetch\nseal ${recipient}\naccount bob 1000000000 fetch\nseal ${recipient}\n`,
+      "/etc/shoal/recipients": `shoal-recipients/v1\ndomain example.org\naccount alice niUaW71aJ-nWDDa9BF5RjA 1 1000000000 fetch\nseal ${recipient}\naccount bob 5hRvN0wEZ4ZHZ1fZvGfnVw 1 1000000000 fetch\nseal ${recipient}\n`,
       "/run/shoal/usage": `shoal-usage/v1\ntime ${Math.floor(Date.now() / 1000)}\n`,
     },
     before: "mount -t tmpfs -o size=200m,mode=711 tmpfs /var/spool/smtpd",
@@ -166,7 +166,7 @@ test("the queue holds one sealed envelope for each account and no word of the me
   const [envelopes = [], ...others] = await queued();
   assert.equal(others.length, 0);
   assert.deepEqual(
-    envelopes.map(({ account }) => account),
+    envelopes.map(({ name }) => name),
     ["alice", "bob"],
   );
   const { trace, message: inner } = opened(envelopes[0]);

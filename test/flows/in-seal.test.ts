@@ -13,6 +13,7 @@ import { inside, startInRoot, type TestRoot } from "./in-root.ts";
 import { SealDriver } from "./in-seal-driver.ts";
 
 const mark = "PLAINTEXT-MARK-7e1f";
+const id = "niUaW71aJ-nWDDa9BF5RjA";
 let keys: { identity: string; recipient: string };
 let root: TestRoot;
 let driver: SealDriver;
@@ -20,7 +21,7 @@ let files = "";
 
 function accounts(extra = ""): string {
   const lines = ["alice", "bob", "carol", "dave"].map(
-    (name) => `account ${name} 1000000000 fetch\nseal ${keys.recipient}\n`,
+    (name) => `account ${name} ${id} 1 1000000000 fetch\nseal ${keys.recipient}\n`,
   );
   return `shoal-recipients/v1\ndomain example.org\n${lines.join("")}${extra}`;
 }
@@ -64,7 +65,9 @@ before(async () => {
         recipientsFile: "/etc/shoal/recipients",
         usageFile: "/run/shoal/usage",
       }),
-      "/etc/shoal/recipients": accounts("account erin 20000 fetch\nseal age1broken\naccount frank 20000 fetch\n"),
+      "/etc/shoal/recipients": accounts(
+        `account erin ${id} 1 20000 fetch\nseal age1broken\naccount frank ${id} 0 20000 fetch\n`,
+      ),
       "/run/shoal/usage": usage(0, "dave 1000000000\n"),
     },
   });
@@ -105,7 +108,7 @@ test("a message comes out sealed, once for each account, and opens to what was s
   assert.ok(!text.includes(mark));
   const envelopes = parseEnvelopes(Buffer.from(`${text}\n`, "latin1"));
   assert.deepEqual(
-    envelopes.map(({ account }) => account),
+    envelopes.map(({ name }) => name),
     ["alice", "bob"],
   );
   const identities = parseIdentities(keys.identity);
@@ -166,7 +169,7 @@ test("too many accounts for the size are put off, with SIZE and without", async 
   const many = Array.from({ length: 12 }, (_, index) => `m${String(index).padStart(2, "0")}`);
   await replace(
     "/etc/shoal/recipients",
-    accounts(many.map((name) => `account ${name} 1000000000 fetch\nseal ${keys.recipient}\n`).join("")),
+    accounts(many.map((name) => `account ${name} ${id} 1 1000000000 fetch\nseal ${keys.recipient}\n`).join("")),
   );
   for (const [size, fitting] of [
     [" SIZE=35000000", 5],

@@ -6,6 +6,8 @@ import * as fc from "fast-check";
 import { FormatError, VerifyError } from "#core/errors.ts";
 import { ENVELOPES_PADDING, makeEnvelope, parseEnvelopes, printEnvelopes } from "./envelopes.ts";
 
+const ALICE = { name: "alice", account: "niUaW71aJ-nWDDa9BF5RjA", version: 2 };
+const BOB = { name: "bob", account: "5hRvN0wEZ4ZHZ1fZvGfnVw", version: 1 };
 const RECEIVED = "Received: from mx.example.com (mx.example.com [192.0.2.7])\n\tby in (OpenSMTPD) with ESMTP id 1\n";
 
 function joined(lines: readonly string[], end = "\n", header = ""): Buffer {
@@ -24,8 +26,8 @@ test("the example of the format page", () => {
   const example = /```\n(Received[^]*?)```/.exec(page)?.[1] ?? "";
   const envelopes = parseEnvelopes(Buffer.from(example));
   assert.deepEqual(envelopes, [
-    makeEnvelope("alice", Buffer.from("age-encryption.org/v1\n")),
-    makeEnvelope("bob", Buffer.from("abc")),
+    makeEnvelope(ALICE, Buffer.from("age-encryption.org/v1\n")),
+    makeEnvelope(BOB, Buffer.from("abc")),
   ]);
   assert.ok(example.endsWith(joined(printEnvelopes(envelopes)).toString()));
 });
@@ -35,11 +37,18 @@ test("parsing inverts printing, with LF or CRLF, with fields in front", () => {
     fc.uint8Array({ minLength: 1, maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
     fc.constantFrom(674, 675, 676, 1350, 1351, 5000).map((size) => randomBytes(size)),
   );
-  const account = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/);
-  const list = fc.uniqueArray(fc.tuple(account, file), { minLength: 1, maxLength: 4, selector: ([name]) => name });
+  const to = fc.record(
+    {
+      name: fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/),
+      account: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((id) => Buffer.from(id).toString("base64url")),
+      version: fc.integer({ min: 1, max: 10 ** 14 }),
+    },
+    { noNullPrototype: true },
+  );
+  const list = fc.uniqueArray(fc.tuple(to, file), { minLength: 1, maxLength: 4, selector: ([{ name }]) => name });
   fc.assert(
     fc.property(list, fc.constantFrom("\n", "\r\n"), fc.constantFrom("", RECEIVED), (entries, end, header) => {
-      const envelopes = entries.map(([name, bytes]) => makeEnvelope(name, bytes));
+      const envelopes = entries.map(([each, bytes]) => makeEnvelope(each, bytes));
       const lines = printEnvelopes(envelopes);
       for (const line of lines) assert.match(line, /^(?!\.)[\x20-\x7e]{0,900}$/);
       assert.deepEqual(parseEnvelopes(joined(lines, end, header)), envelopes);
@@ -48,7 +57,7 @@ test("parsing inverts printing, with LF or CRLF, with fields in front", () => {
 });
 
 test("no changed byte and no cut is accepted", () => {
-  const envelopes = [makeEnvelope("alice", randomBytes(1000)), makeEnvelope("bob", randomBytes(50))];
+  const envelopes = [makeEnvelope(ALICE, randomBytes(1000)), makeEnvelope(BOB, randomBytes(50))];
   const good = joined(printEnvelopes(envelopes));
   const accepted: string[] = [];
   for (let at = 0; at < good.length; at++) {
@@ -56,22 +65,22 @@ test("no changed byte and no cut is accepted", () => {
       const changed = Buffer.from(good);
       changed[at] = (changed[at] ?? 0) ^ bit;
       try {
-        for (const { account } of parseEnvelopes(changed)) accepted.push(account);
+        accepted.push(...parseEnvelopes(changed).map(({ name, account, version }) => `${name} ${account} ${version}`));
       } catch (error) {
         assert.ok(isRefusal(error), String(error));
       }
     }
   }
-  // The name of an account is the one thing that nothing here can vouch for: it becomes another one's.
-  for (const account of accepted) assert.match(account, /^([a-z0-9._-]{5}|[a-z0-9._-]{3})$/);
-  assert.ok(accepted.length <= 2 * 8 * 4);
+  // Whom it is for is the one thing that nothing here can vouch for: it becomes another one's.
+  for (const to of accepted) assert.match(to, /^([a-z0-9._-]{5}|[a-z0-9._-]{3}) [A-Za-z0-9_-]{22} [1-9]$/);
+  assert.ok(accepted.length <= 2 * (8 + 22 + 1) * 4);
   for (let length = 0; length < good.length; length++) {
     assert.throws(() => parseEnvelopes(good.subarray(0, length)), isRefusal, `cut to ${length}`);
   }
 });
 
 test("padding behind the end may be cut off anywhere, and is nothing but padding", () => {
-  const envelopes = [makeEnvelope("alice", randomBytes(1000))];
+  const envelopes = [makeEnvelope(ALICE, randomBytes(1000))];
   const lines = printEnvelopes(envelopes);
   assert.ok(joined(ENVELOPES_PADDING).length >= 4096);
   const whole = joined([...lines, ...ENVELOPES_PADDING]);
@@ -90,10 +99,7 @@ test("padding behind the end may be cut off anywhere, and is nothing but padding
 });
 
 test("refuses every other form", () => {
-  const lines = printEnvelopes([
-    makeEnvelope("alice", Buffer.alloc(1001, 7)),
-    makeEnvelope("bob", Buffer.alloc(10, 7)),
-  ]);
+  const lines = printEnvelopes([makeEnvelope(ALICE, Buffer.alloc(1001, 7)), makeEnvelope(BOB, Buffer.alloc(10, 7))]);
   const good = joined(lines).toString("latin1");
   parseEnvelopes(Buffer.from(good, "latin1"));
   const to = lines[3] ?? "";
@@ -119,6 +125,11 @@ test("refuses every other form", () => {
     good.replace(to, to.replace("1001", "0")),
     good.replace(to, to.replace("alice", "bob")),
     good.replace(to, to.replace("alice", "../alice")),
+    good.replace(to, to.replace(` ${ALICE.account}`, "")),
+    good.replace(to, to.replace(ALICE.account, ALICE.account.slice(1))),
+    good.replace(to, to.replace(" 2 ", " ")),
+    good.replace(to, to.replace(" 2 ", " 0 ")),
+    good.replace(to, to.replace(" 2 ", " 02 ")),
     good.replace(to, to.replace("alice", "Alice")),
     good.replace(
       to,
@@ -142,7 +153,7 @@ test("refuses every other form", () => {
 });
 
 test("50 MB take less than a few seconds", () => {
-  const envelope = makeEnvelope("alice", randomBytes(50_000_000));
+  const envelope = makeEnvelope(ALICE, randomBytes(50_000_000));
   const started = performance.now();
   const bytes = joined(printEnvelopes([envelope]));
   const parsed = parseEnvelopes(bytes);

@@ -4,12 +4,22 @@
  */
 
 import { createHash } from "node:crypto";
+import { isChainId } from "#core/account/signed-text.ts";
 import { FormatError, VerifyError } from "#core/errors.ts";
 import { isAccountName } from "./address.ts";
 
-/** One sealed mail for one account. */
-export interface Envelope {
+/** Whom a mail was sealed to. */
+export interface SealedTo {
+  /** The account's name. */
+  readonly name: string;
+  /** Its id, 22 characters. */
   readonly account: string;
+  /** Of the state whose keys the mail is sealed to, from 1. */
+  readonly version: number;
+}
+
+/** One sealed mail for one account. */
+export interface Envelope extends SealedTo {
   /** SHA-256 of the file in hexadecimal: its name on `fetch`. */
   readonly sha256: string;
   readonly file: Buffer;
@@ -17,6 +27,7 @@ export interface Envelope {
 
 const CONTENT_TYPE = "Content-Type: application/x-shoal-envelopes";
 const VERSION_LINE = "shoal-envelopes/v1";
+const TO_LINE = /^to ([^ ]+) ([^ ]+) ([1-9][0-9]{0,14}) ([1-9][0-9]{0,11}) ([0-9a-f]{64})$/;
 const END_LINE = "end";
 /** SMTP allows 998 characters in a line; this is a whole number of groups of 3 bytes. */
 const LINE_CHARACTERS = 900;
@@ -26,8 +37,8 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const LF = 0x0a;
 const CR = 0x0d;
 
-export function makeEnvelope(account: string, file: Buffer): Envelope {
-  return { account, sha256: sha256Of(file), file };
+export function makeEnvelope({ name, account, version }: SealedTo, file: Buffer): Envelope {
+  return { name, account, version, sha256: sha256Of(file), file };
 }
 
 function sha256Of(file: Buffer): string {
@@ -46,8 +57,9 @@ export const ENVELOPES_END = END_LINE;
 export const ENVELOPES_PADDING: readonly string[] = Array.from({ length: 5 }, () => "-".repeat(LINE_CHARACTERS));
 
 /** The lines of one envelope. */
-export function* envelopeLines({ account, sha256, file }: Envelope): Generator<string, void, void> {
-  yield `to ${account} ${file.length} ${sha256}`;
+export function* envelopeLines(envelope: Envelope): Generator<string, void, void> {
+  const { name, account, version, sha256, file } = envelope;
+  yield `to ${name} ${account} ${version} ${file.length} ${sha256}`;
   for (let at = 0; at < file.length; at += LINE_BYTES) {
     yield file.toString("base64", at, Math.min(at + LINE_BYTES, file.length));
   }
@@ -71,15 +83,16 @@ export function parseEnvelopes(bytes: Buffer): Envelope[] {
   const envelopes: Envelope[] = [];
   const seen = new Set<string>();
   for (let line = lines.text(); line !== END_LINE; line = lines.text()) {
-    const match = /^to ([^ ]+) ([1-9][0-9]{0,11}) ([0-9a-f]{64})$/.exec(line);
-    const [, account = "", size = "", sha256 = ""] = match ?? [];
-    if (match === null || !isAccountName(account)) fail('expected "to ACCOUNT SIZE SHA256" or "end"');
-    if (seen.has(account)) fail(`account "${account}" stands there twice`);
-    seen.add(account);
+    const match = TO_LINE.exec(line);
+    const [, name = "", account = "", version = "", size = "", sha256 = ""] = match ?? [];
+    if (match === null || !isAccountName(name) || !isChainId(account)) {
+      fail('expected "to NAME ACCOUNT VERSION SIZE SHA256" or "end"');
+    }
+    if (seen.has(name)) fail(`account "${name}" stands there twice`);
+    seen.add(name);
     const file = readFile(lines, Number(size));
-    if (sha256Of(file) !== sha256)
-      throw new VerifyError("DIGEST", `the mail for "${account}" is not the one announced`);
-    envelopes.push({ account, sha256, file });
+    if (sha256Of(file) !== sha256) throw new VerifyError("DIGEST", `the mail for "${name}" is not the one announced`);
+    envelopes.push({ name, account, version: Number(version), sha256, file });
   }
   if (envelopes.length === 0) fail("there is no mail");
   for (let count = 0; !lines.atEnd(); count++) {

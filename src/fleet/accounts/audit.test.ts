@@ -118,7 +118,11 @@ test("files follow from the chains: who may log in where, whom mail is sealed to
   const serves: Serves = { role: "in", fetch: new Map([[1, "alpha-fetch"]]) };
   assert.equal(
     filesOf(accounts, serves, own, now).recipients,
-    `shoal-recipients/v1\ndomain ${domain}\naccount alice 1000 alpha-fetch\nseal ${lineOf(owner("alice").device)}\naccount bob 1000 alpha-fetch\naccount carol 1000 alpha-fetch\n`,
+    [
+      `shoal-recipients/v1\ndomain ${domain}`,
+      `account alice ${owner("alice").id} 1 1000 alpha-fetch\nseal ${lineOf(owner("alice").device)}`,
+      `account bob ${owner("bob").id} 0 1000 alpha-fetch\naccount carol ${owner("carol").id} 0 1000 alpha-fetch\n`,
+    ].join("\n"),
   );
 });
 

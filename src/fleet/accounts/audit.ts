@@ -108,10 +108,12 @@ export function filesOf(
   if (serves.role === "in") {
     const [first = "fetch"] = serves.fetch.values();
     const recipients = entries.map((entry) => {
-      const { name, quotaBytes } = entry;
+      const { name, account, quotaBytes, status } = entry;
       const fetch = serves.fetch.get(entry.fetch);
       // Nothing can be handed on to a machine that is not there.
-      return { name, quotaBytes, fetch: fetch ?? first, seal: fetch === undefined ? [] : sealOf(accounts, entry) };
+      const standing = fetch !== undefined && status === "active" ? accounts.standing(account) : undefined;
+      const seal = standing === undefined ? [] : sealKeys(standing);
+      return { name, account, version: standing?.state.version ?? 0, quotaBytes, fetch: fetch ?? first, seal };
     });
     const text = printRecipients(accounts.directory.domain, recipients);
     return { users: new Map(), authorizedKeys: own, recipients: text };
@@ -130,11 +132,6 @@ export function filesOf(
     );
   }
   return { users, authorizedKeys, recipients: null };
-}
-
-function sealOf(accounts: Accounts, { status, account }: DirectoryEntry): string[] {
-  const standing = accounts.standing(account);
-  return standing === undefined || status !== "active" ? [] : sealKeys(standing);
 }
 
 function keysOf(accounts: Accounts, entry: DirectoryEntry, role: "fetch" | "keys" | "out", now: number): string[] {

@@ -45,6 +45,8 @@ export class RecipientsFile implements Derived {
     const standing = status === "active" && machine !== undefined ? this.#accounts.standing(account) : undefined;
     return {
       name,
+      account,
+      version: standing?.state.version ?? 0,
       quotaBytes,
       // Without seal keys nothing goes there.
       fetch: machine ?? Object.values(this.#config.fetch)[0] ?? "fetch",

@@ -45,7 +45,7 @@ export class Deliverer {
    * @throws what went wrong first
    */
   async deliver(message: Buffer, recipients: readonly ListedAccount[]): Promise<void> {
-    const envelopes = new Map(parseEnvelopes(message).map((envelope) => [envelope.account, envelope]));
+    const envelopes = new Map(parseEnvelopes(message).map((envelope) => [envelope.name, envelope]));
     const deadline = Date.now() + this.#options.patienceSeconds * 1000;
     const accounts = new Map(recipients.map((account) => [account.name, account]));
     const results = await Promise.allSettled(

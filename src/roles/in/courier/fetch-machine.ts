@@ -62,9 +62,9 @@ export class FetchMachine {
     });
   }
 
-  async #depositOnce(sftp: SftpConnection, { account, sha256, file }: Envelope): Promise<boolean> {
-    const temporary = `/${account}/incoming/${randomBytes(16).toString("hex")}`;
-    const final = `/${account}/mail/${sha256}.age`;
+  async #depositOnce(sftp: SftpConnection, { name, sha256, file }: Envelope): Promise<boolean> {
+    const temporary = `/${name}/incoming/${randomBytes(16).toString("hex")}`;
+    const final = `/${name}/mail/${sha256}.age`;
     const handle = await sftp.open(temporary, OPEN.create | OPEN.exclusive | OPEN.write);
     // The name must not exist before the content is on disk, so the link waits for the first fsync.
     const settled = await Promise.allSettled([sftp.write(handle, 0, file), sftp.fsync(handle)]);

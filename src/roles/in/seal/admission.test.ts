@@ -7,9 +7,10 @@ import { parseRecipients } from "#core/recipients.ts";
 import { admit, containerBytes, type Knowledge, maxUsageAgeSeconds, sealedBytes } from "./admission.ts";
 
 const key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+const id = "niUaW71aJ-nWDDa9BF5RjA";
 const limits = { maxMessageBytes: 1_000_000, maxContainerBytes: 3_000_000 };
 const accounts = parseRecipients(
-  `shoal-recipients/v1\ndomain example.org\naccount alice 100000 fetch\nseal ${key}\naccount bob 10000000 fetch\nseal ${key}\naccount carol 100000 fetch\n`,
+  `shoal-recipients/v1\ndomain example.org\naccount alice ${id} 1 100000 fetch\nseal ${key}\naccount bob ${id} 1 10000000 fetch\nseal ${key}\naccount carol ${id} 0 100000 fetch\n`,
 );
 const alice = accounts.byName.get("alice") ?? assert.fail();
 const bob = accounts.byName.get("bob") ?? assert.fail();
@@ -73,7 +74,7 @@ test("sizes are never less than what comes out", () => {
       composeSealedMail({ ...trace, protocol: "ESMTPS", time: 0 }, Buffer.alloc(bytes, "x")),
     );
     assert.ok(file.length <= sealedBytes(bytes, alice), `${file.length} of ${sealedBytes(bytes, alice)}`);
-    const lines = [...envelopeLines(makeEnvelope("alice", file))];
+    const lines = [...envelopeLines(makeEnvelope(alice, file))];
     const printed = lines.reduce((sum, line) => sum + line.length + 1, 0);
     assert.ok(printed <= containerBytes(bytes, [alice]), `${printed} of ${containerBytes(bytes, [alice])}`);
   }

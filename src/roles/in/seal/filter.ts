@@ -180,7 +180,7 @@ export class SealFilter {
     this.#output.say(printDataLines(request, ENVELOPES_HEAD));
     for (const { account, addresses } of transaction.recipients.values()) {
       const plaintext = composeSealedMail(session.trace(this.#config.hostname, addresses, time), message.message);
-      const envelope = makeEnvelope(account.name, seal(account.recipients(), plaintext));
+      const envelope = makeEnvelope(account, seal(account.recipients(), plaintext));
       let lines: string[] = [];
       for (const line of envelopeLines(envelope)) {
         if (lines.push(line) < linesAtOnce) continue;
