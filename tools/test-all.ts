@@ -1,5 +1,6 @@
 /**
- * `npm test`: the quick checks, then every test of whole programs, every flow and drill, one file after another.
+ * `npm test`: the quick checks, then every test of whole programs, then every flow and drill, as many files at a time as there
+ * are processors.
  *   node tools/test-all.ts [--flows] [WORD ...]
  * `--flows` runs the flows alone; words choose the files whose names contain one of them.
  */
@@ -35,9 +36,8 @@ await untilInterrupted(async () => {
   if (programs.length + machines.length === 0) {
     rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
   }
-  // Machines share names and networks; programs share nothing, and mostly wait.
-  if (programs.length > 0) rows.push(await run("tests of whole programs", programs, availableParallelism()));
-  for (const file of machines) rows.push(await run(file, [file], 1));
+  if (programs.length > 0) rows.push(await run("tests of whole programs", programs, true));
+  rows.push(...(await runSideBySide(machines)));
   summarise(rows);
 });
 
@@ -55,13 +55,31 @@ async function chosenFiles(folders: readonly string[]): Promise<string[]> {
   });
 }
 
-async function run(name: string, files: readonly string[], concurrency: number): Promise<Row> {
-  console.log(`\n${name}`);
-  const { passed, failed, problems, seconds } = await runTests(files, {
-    show: true,
-    concurrency,
-    limitSeconds: FILE_LIMIT_SECONDS,
-  });
+/** Each file in a run of its own, whose output is shown when it has ended. Drills take longest, so they begin. */
+async function runSideBySide(files: readonly string[]): Promise<Row[]> {
+  const waiting = files.toSorted((a, b) => Number(b.includes("/drills/")) - Number(a.includes("/drills/")));
+  const rows: Row[] = [];
+  const lane = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      try {
+        rows.push(await run(file, [file], false));
+      } catch (error) {
+        waiting.length = 0;
+        throw error;
+      }
+    }
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: availableParallelism() }, lane));
+  const failed = lanes.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return rows;
+}
+
+async function run(name: string, files: readonly string[], show: boolean): Promise<Row> {
+  if (show) console.log(`\n${name}`);
+  const limitSeconds = FILE_LIMIT_SECONDS;
+  const { passed, failed, problems, seconds, output } = await runTests(files, { show, limitSeconds });
+  if (!show) console.log(`\n${name}\n${output}`);
   for (const problem of problems) console.log(`${name}: ${problem}`);
   return { name, passed, failed: failed + problems.length, seconds };
 }
