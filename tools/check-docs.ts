@@ -166,6 +166,6 @@ class Always<Value> extends Map<string, Value> {
 /** Neutral names of the packages of every machine, from the role data and the example of the format page. */
 function machinePackages(formatPage: string): string[] {
   const example = /^```yaml\n(.*?)^```$/ms.exec(formatPage)?.[1] ?? "";
-  const keys = { publicKeys: new Always("ssh-ed25519 AAAA") };
+  const keys = { dkimGeneration: 1, publicKeys: new Always("ssh-ed25519 AAAA") };
   return fleetPlan(parseFleet(example, "docs/formats/fleet.md"), keys).machines.flatMap(({ packages }) => packages);
 }

@@ -59,8 +59,8 @@ function roleNamed(name: RoleName): Role {
 }
 
 /** What bring-up has to make before anything can be rendered. */
-export function fleetSecrets(fleet: Fleet): SecretSpec[] {
-  return views(fleet, { publicKeys: new Map() }).flatMap(({ role, view }) => role.secrets(view));
+export function fleetSecrets(fleet: Fleet, dkimGeneration: number): SecretSpec[] {
+  return views(fleet, { publicKeys: new Map(), dkimGeneration }).flatMap(({ role, view }) => role.secrets(view));
 }
 
 /** Everything that the live site's machines are: the whole input of a target. */

@@ -18,11 +18,12 @@ const fleetWithOut = parseFleet(definition.replace("ledger: 1 }", "ledger: 1, ou
 /** Fixed public halves, so that the same bytes come out on every machine. */
 const keys = {
   publicKeys: new Map(
-    fleetSecrets(fleetWithOut).map(({ name, kind }) => [
+    fleetSecrets(fleetWithOut, 1).map(({ name, kind }) => [
       name,
       kind === "tls" ? `certificate of ${name}\n` : `ssh-ed25519 PUBLIC-KEY-OF-${name}`,
     ]),
   ),
+  dkimGeneration: 1,
 };
 
 async function assertGolden(name: string, rendered: Map<string, string>): Promise<void> {

@@ -1,3 +1,4 @@
+import { dkimSpecs } from "#fleet/dkim-state.ts";
 import type { FileSpec, ServiceSpec, UserSpec } from "#fleet/machine.ts";
 import type { SubmitConfigInput } from "#roles/out/config.ts";
 import { renderRelayScript } from "#roles/out/relay-script.ts";
@@ -123,10 +124,11 @@ export const outRole: Role = {
   does: "accepts mail over SSH, sends it",
   whenTaken: "read or change mail leaving now; nothing stored",
   hasSecondAddress: true,
-  secrets: ({ machine: { name, hostname } }) => [
+  secrets: ({ fleet, keys, machine: { name, hostname } }) => [
     { name: `host/${name}`, kind: "ssh-ed25519", hostname },
     { name: `queue/${name}`, kind: "random-text", hostname },
     { name: `threads/${name}`, kind: "random-bytes", hostname },
+    ...dkimSpecs(fleet.domain, keys.dkimGeneration),
   ],
   links: (view) => {
     const { name } = view.machine;

@@ -23,6 +23,8 @@ export interface MachineId {
 export interface FleetKeys {
   /** Secret name (`host/MACHINE`, `link/FROM/TO`) -> public key line "type base64". */
   publicKeys: ReadonlyMap<string, string>;
+  /** Which of the keys that sign mail are in use (`src/fleet/dkim.ts`). */
+  dkimGeneration: number;
 }
 
 /** What a role sees when it is rendered for one machine. */
@@ -35,12 +37,12 @@ export interface RoleView {
 }
 
 /**
- * What bring-up makes for a machine and nobody else gets: a private key with its public half or certificate, 32 random bytes,
- * or a line of 32 random characters (192 bits).
+ * What bring-up makes and only the machines that name it get: a private key with its public half or certificate, 32 random
+ * bytes, or a line of 32 random characters (192 bits). RSA keys have 2048 bits: receivers of mail needn't take more (RFC 8301).
  */
 export interface SecretSpec {
   name: string;
-  kind: "ssh-ed25519" | "tls" | "random-bytes" | "random-text";
+  kind: "ssh-ed25519" | "ssh-rsa" | "tls" | "random-bytes" | "random-text";
   /** Host name of a certificate. */
   hostname: string;
 }
