@@ -41,7 +41,8 @@ export interface SftpHandle {
 
 /** What every version 3 server must take. */
 const SAFE_CHUNK_BYTES = 32_768;
-const READDIRS_IN_FLIGHT = 16;
+/** So many answers of a listing are asked for at once; a folder that needs fewer was listed before whatever was asked next. */
+export const READDIRS_IN_FLIGHT = 16;
 const MAX_ENTRIES = 1_000_000;
 
 export class SftpConnection {
@@ -142,7 +143,7 @@ export class SftpConnection {
         }));
       }
     } finally {
-      if (!this.#channel.failed) await this.close(handle);
+      this.#closeBehind(handle);
     }
   }
 
@@ -177,20 +178,45 @@ export class SftpConnection {
     }
     const handle = await this.open(path, OPEN.read);
     try {
+      const step = this.#chunks.read;
+      // Asked for together with the size: most files end within it.
+      const begin = expectedSize === undefined ? this.#readBegin(handle, Math.min(step, maxBytes), path) : undefined;
       const size = expectedSize ?? (await this.#sizeOf(handle, path));
       checkSize(path, size, maxBytes);
-      const step = this.#chunks.read;
       const content = Buffer.allocUnsafeSlow(size);
-      const reads: Promise<number>[] = [];
-      for (let at = 0; at < size; at += step) {
-        reads.push(this.#readInto(handle, content, at, Math.min(at + step, size), path));
+      const known = (await begin)?.subarray(0, size);
+      if (known !== undefined) content.set(known);
+      const first = known?.length ?? 0;
+      const reads: { promise: Promise<number>; to: number }[] = [];
+      for (let at = first; at < size; at += step) {
+        const to = Math.min(at + step, size);
+        reads.push({ promise: this.#readInto(handle, content, at, to, path), to });
       }
-      const ends = await Promise.all(reads);
-      const end = ends.find((to, index) => to < Math.min((index + 1) * step, size));
+      const ends = await Promise.all(reads.map(({ promise }) => promise));
+      const end = ends.find((to, index) => to < (reads[index]?.to ?? 0));
       return end === undefined ? content : content.subarray(0, end);
     } finally {
-      if (!this.#channel.failed) await this.close(handle);
+      this.#closeBehind(handle);
     }
+  }
+
+  /** What a handle is closed for is done: nobody waits for the answer, and what it says changes nothing. */
+  #closeBehind(handle: SftpHandle): void {
+    if (!this.#channel.failed) this.close(handle).catch(() => undefined);
+  }
+
+  /** The first bytes of a file, as many as one READ brings; empty for an empty file. Never rejects while nobody waits. */
+  #readBegin(handle: SftpHandle, size: number, path: string): Promise<Buffer> {
+    const reply = this.#channel.request(REQUEST.read, [handle.bytes, 0n, size], `read "${path}"`, "data", size);
+    const begin = reply.then(
+      (data) => (data.kind === "data" ? data.data : Buffer.alloc(0)),
+      (error: unknown) => {
+        if (error instanceof SftpStatusError && error.status === STATUS.eof) return Buffer.alloc(0);
+        throw error;
+      },
+    );
+    begin.catch(() => undefined);
+    return begin;
   }
 
   /** One READ with the CLOSE right behind it; undefined when the file is too long for that or the answer too short. */
