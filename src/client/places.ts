@@ -16,6 +16,8 @@ export interface Places {
   lock: string;
   /** What this computer knows of the account: see `account/memory.ts`. */
   account: string;
+  /** What this computer has seen of the mailbox: see `mailbox/state.ts`. */
+  mailbox: string;
   /** Mail that could not be handed over: see `send/outbox.ts`. */
   outbox: string;
 }
@@ -37,6 +39,7 @@ export function placesOf(name: string, env: NodeJS.ProcessEnv = process.env): Pl
     journal: join(state, "journal"),
     lock: join(state, "lock"),
     account: join(state, "account"),
+    mailbox: join(state, "mailbox"),
     outbox: join(state, "outbox"),
   };
 }

@@ -1,0 +1,141 @@
+/**
+ * Removes mail from the server, and says so in a signed record: the record, then the files, then the mark that they are
+ * gone. Whatever is cut off, the next round finishes (docs/formats/mailbox-ledger.md, "device, removing").
+ */
+
+import { joinSigned } from "#core/account/signed-text.ts";
+import {
+  type Deleted,
+  type DeletionRecord,
+  deletionName,
+  deletionNamespace,
+  deviceOf,
+  doneName,
+  printDeletion,
+} from "#core/mailbox/deletion.ts";
+import { type Entry, mailName } from "#core/mailbox/entry.ts";
+import type { Head } from "#core/mailbox/head.ts";
+import { parsePublicKey } from "#core/ssh/public-key.ts";
+import { OPEN, type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
+import type { DeviceSigner } from "./device-signer.ts";
+import type { MailboxPaths } from "./paths.ts";
+import type { MailboxState } from "./state.ts";
+
+export type WritingSftp = Pick<SftpConnection, "open" | "write" | "fsync" | "close" | "remove">;
+
+/** What a record has to say besides what is removed. */
+export interface RecordFrame {
+  /** Of the account, as it was verified. */
+  readonly account: string;
+  readonly domain: string;
+  /** The last one that was verified. */
+  readonly head: Head;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+/** So many lines fit into a record, with room. */
+export const MAX_LINES = 10_000;
+
+/**
+ * Signs a record and puts it on the server, under a number that was never used.
+ * @param deleted by number, 1 to {@link MAX_LINES}
+ * @param taken names that `del/` showed
+ * @throws HostError EXEC when it can't be signed, FILE; PolicyError PASSPHRASE
+ */
+export async function writeRecord(
+  sftp: WritingSftp,
+  paths: MailboxPaths,
+  state: MailboxState,
+  signer: DeviceSigner,
+  { account, domain, head, now }: RecordFrame,
+  deleted: readonly Deleted[],
+  taken: Iterable<string> = [],
+): Promise<DeletionRecord> {
+  const device = deviceOf(parsePublicKey(signer.key));
+  const record: DeletionRecord = {
+    account,
+    device,
+    number: await state.nextNumber(highestNumber(device, taken)),
+    time: now,
+    head: { ...head.last, time: head.time },
+    deleted: deleted.map(({ seq, digest }) => ({ seq, digest })),
+  };
+  const body = printDeletion(record);
+  const signed = joinSigned({ body, signatures: [await signer.sign(deletionNamespace(domain), body)] });
+  await writeNew(sftp, `${paths.del}/${deletionName(record)}`, signed);
+  return record;
+}
+
+/** The highest number that a device's files in `del/` have; 0 where there are none. */
+function highestNumber(device: string, names: Iterable<string>): number {
+  let highest = 0;
+  for (const name of names) {
+    const [, owner, number] = /^([0-9a-f]{16})-([1-9][0-9]{0,14})(?:\.done)?$/.exec(name) ?? [];
+    if (owner === device) highest = Math.max(highest, Number(number));
+  }
+  return highest;
+}
+
+async function writeNew(sftp: WritingSftp, path: string, content: Buffer): Promise<void> {
+  const handle = await sftp.open(path, OPEN.write | OPEN.create | OPEN.exclusive);
+  const synced = async (): Promise<void> => {
+    try {
+      await sftp.fsync(handle);
+    } catch (error) {
+      // A server need not know the request; that it took the bytes is what counts then.
+      if (!(error instanceof SftpStatusError)) throw error;
+    }
+  };
+  await Promise.all([sftp.write(handle, 0, content), synced(), sftp.close(handle)]);
+}
+
+/**
+ * Removes files of `mail/`; one that is gone already is as good.
+ * @returns the entries whose files are not there any more, and what went wrong with the others
+ */
+export async function removeFiles(
+  sftp: WritingSftp,
+  paths: MailboxPaths,
+  entries: readonly Entry[],
+): Promise<{ removed: Entry[]; failed: { file: string; error: SftpStatusError }[] }> {
+  const removed: Entry[] = [];
+  const failed: { file: string; error: SftpStatusError }[] = [];
+  const remove = async (entry: Entry): Promise<void> => {
+    const file = mailName(entry);
+    const error = await removeOne(sftp, `${paths.mail}/${file}`);
+    if (error === null) removed.push(entry);
+    else failed.push({ file, error });
+  };
+  await Promise.all(entries.map(remove));
+  return { removed, failed };
+}
+
+/** Null if it is gone, by this or before. */
+async function removeOne(sftp: WritingSftp, path: string): Promise<SftpStatusError | null> {
+  try {
+    await sftp.remove(path);
+    return null;
+  } catch (error) {
+    if (!(error instanceof SftpStatusError)) throw error;
+    return error.status === STATUS.noSuchFile ? null : error;
+  }
+}
+
+/** Says that all files of records are gone. @param names of the marks, as an audit's `toMark` and {@link doneName} give them */
+export async function markDone(sftp: WritingSftp, paths: MailboxPaths, names: readonly string[]): Promise<void> {
+  await Promise.all(
+    names.map(async (name) => await sftp.close(await sftp.open(`${paths.del}/${name}`, OPEN.write | OPEN.create))),
+  );
+}
+
+/** Takes records of this device out of `del/`, each before its mark. */
+export async function removeRecords(
+  sftp: WritingSftp,
+  paths: MailboxPaths,
+  records: readonly Pick<DeletionRecord, "device" | "number">[],
+): Promise<void> {
+  const names = records.flatMap((record) => [deletionName(record), doneName(record)]);
+  const errors = await Promise.all(names.map(async (name) => await removeOne(sftp, `${paths.del}/${name}`)));
+  for (const error of errors) if (error !== null) throw error;
+}
