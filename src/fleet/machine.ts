@@ -82,6 +82,8 @@ export interface MachineSpec {
   address: string;
   /** Another one that it can speak from; nobody reaches it there. */
   secondAddress?: string;
+  /** Further ones, where it is reached as on the first. */
+  moreAddresses?: readonly string[];
   /** Neutral package names. */
   packages: readonly string[];
   users: readonly UserSpec[];

@@ -80,7 +80,7 @@ async function withStage<Result>(
     net,
     people: ["alice"],
     changes: [["quota: 100 MB", "quota: 100 GB"]],
-    worldMachines: (network) => [plainMachine({ address: `${network}.99`, nameServer: `${network}.53` })],
+    moreWorld: (network) => ({ machines: [plainMachine({ address: `${network}.99`, nameServer: `${network}.53` })] }),
     onProgress: (text) => process.stderr.write(`bench: ${text}\n`),
   });
   try {

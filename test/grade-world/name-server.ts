@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { run } from "./run.ts";
+import { newZoneKey, signZone } from "./sign-zone.ts";
 
 export interface Zone {
   readonly name: string;
@@ -113,14 +113,12 @@ async function writeZone(folder: string, zone: Zone): Promise<{ file: string; an
     "@ IN NS ns",
     "ns IN A 45.45.0.53",
   ];
-  await writeFile(file, `${[...head, ...zone.records].join("\n")}\n`);
-  if (zone.signed === "no") return { file, anchor: null };
-  const newKey = async (): Promise<string> =>
-    (await run("ldns-keygen", ["-a", "ECDSAP256SHA256", "-k", zone.name], folder)).trim();
-  const key = await newKey();
-  const signed = `${file}.signed`;
-  await run("ldns-signzone", ["-f", signed, file, key], folder);
-  const lines = (await readFile(signed, "utf8")).split("\n");
+  const text = `${[...head, ...zone.records].join("\n")}\n`;
+  if (zone.signed === "no") {
+    await writeFile(file, text);
+    return { file, anchor: null };
+  }
+  const { text: signed, anchor } = await signZone(folder, zone.name, text);
   const spoil = (line: string): string => {
     const [owner, , , type, covered] = line.split(/\s+/);
     const isMeant = (zone.broken ?? []).some((each) => each.owner === owner && each.type === covered);
@@ -129,7 +127,9 @@ async function writeZone(folder: string, zone: Zone): Promise<{ file: string; an
       ? line.replace(/(.)(.{20})$/, (_, one, rest) => `${one === "A" ? "B" : "A"}${rest}`)
       : line;
   };
-  await writeFile(signed, lines.map(spoil).join("\n"));
-  const trusted = zone.signed === "yes" ? key : await newKey();
-  return { file: signed, anchor: await readFile(join(folder, `${trusted}.key`), "utf8") };
+  const signedFile = `${file}.signed`;
+  await writeFile(signedFile, signed.split("\n").map(spoil).join("\n"));
+  if (zone.signed === "yes") return { file: signedFile, anchor };
+  const stranger = await newZoneKey(folder, zone.name);
+  return { file: signedFile, anchor: await readFile(join(folder, `${stranger}.key`), "utf8") };
 }

@@ -12,10 +12,14 @@ export interface DnsOptions {
   /** Zones besides the root and the reverse tree. */
   zones: readonly string[];
   records: readonly ResourceRecord[];
+  /** Further zones, ready made: name -> zone file. */
+  zoneTexts?: ReadonlyMap<string, string>;
 }
 
-export function dnsMachine({ address, hostname, zones, records }: DnsOptions): MachineSpec {
-  const files = zoneFiles({ address, hostname, zones, records });
+export function dnsMachine(options: DnsOptions): MachineSpec {
+  const { address, hostname, zoneTexts = new Map<string, string>() } = options;
+  const files = zoneFiles(options);
+  for (const [zone, content] of zoneTexts) files.set(zone, textFile(zonePath(zone), content));
   return {
     name: "dns",
     role: "world-dns",

@@ -142,7 +142,7 @@ export async function deliveries(run: RunOnMachine, stranger: Stranger, id?: str
 }
 
 /** Everything that came to any address of the stranger's domain, bounces too: raw mails, LF line ends, oldest first. */
-export async function inbox(run: RunOnMachine, stranger: Stranger): Promise<Buffer[]> {
+export async function inbox(run: RunOnMachine, stranger: Pick<Stranger, "machine">): Promise<Buffer[]> {
   const script =
     'cd "$1" 2>/dev/null || exit 0; for f in $(ls -tr); do printf "%s\\n" "$(wc -c < "$f")"; cat "$f"; done';
   const { status, stdout, stderr } = await run(stranger.machine, ["sh", "-c", script, "sh", `${inboxMaildir}/new`], {

@@ -31,6 +31,7 @@ import { bundle, programs } from "#tools/build.ts";
 import { additionOf, type MoreAccount } from "./more-accounts.ts";
 import { untilAccepting } from "./smtp-probe.ts";
 import { type WorldOptions, worldAddresses, worldMachines, worldPackages } from "./world.ts";
+import type { ResourceRecord } from "./zones.ts";
 
 export interface StageOptions {
   /** Names the fleet; the world is `w` and this. */
@@ -45,11 +46,20 @@ export interface StageOptions {
   moreAccounts?: readonly MoreAccount[];
   /** Replaces lines of the definition, as `["quota: 100 MB", "quota: 1 MB"]`. */
   changes?: readonly (readonly [string, string])[];
-  /** Further machines in the world. */
-  worldMachines?: (network: string) => MachineSpec[];
+  /** More of the world, for its network (first three numbers of its addresses). */
+  moreWorld?: (network: string) => MoreWorld | Promise<MoreWorld>;
+  /** Further packages on the computer of the mail users, by neutral names. */
+  userPackages?: readonly string[];
   /** Further DNS records. */
   records?: WorldOptions["records"];
   onProgress?: (text: string) => void;
+}
+
+export interface MoreWorld {
+  machines?: readonly MachineSpec[];
+  records?: readonly ResourceRecord[];
+  /** Ready-made zones: name -> zone file. */
+  zoneTexts?: ReadonlyMap<string, string>;
 }
 
 export interface Stage {
@@ -136,6 +146,7 @@ limits:
   const senders = machines.flatMap(({ role, address, secondAddress }) =>
     role === "out" && secondAddress !== undefined ? [address, secondAddress] : [],
   );
+  const more = (await options.moreWorld?.(`10.${net + 1}.0`)) ?? {};
   const worldPlan: NetworkPlan = {
     name: world,
     machines: [
@@ -143,9 +154,10 @@ limits:
         network: `10.${net + 1}.0`,
         fleet: { domain, mx: hosts("in"), hosts: [...hosts("fetch"), ...hosts("keys"), ...hosts("out")], senders },
         people,
-        ...(options.records === undefined ? {} : { records: options.records }),
+        records: [...(options.records ?? []), ...(more.records ?? [])],
+        ...(more.zoneTexts === undefined ? {} : { zoneTexts: more.zoneTexts }),
       }),
-      ...(options.worldMachines?.(`10.${net + 1}.0`) ?? []),
+      ...(more.machines ?? []),
     ],
     links: "open",
     uplink: { kind: "host" },
@@ -224,8 +236,8 @@ limits:
     const known = knownHostsLines(fleet, await ensureFleetKeys(fleet), (await stage.operator()).copy);
     await stage.exec("user", ["sh", "-c", "cat > /etc/ssh/ssh_known_hosts"], { input: known });
     onProgress("accounts");
-    const more = (options.moreAccounts ?? []).map((account) => additionOf(account, domain, unixTime()));
-    await stage.add([...requests, ...more]);
+    const additions = (options.moreAccounts ?? []).map((account) => additionOf(account, domain, unixTime()));
+    await stage.add([...requests, ...additions]);
     if (people[0] !== undefined) await untilAccepting(stage.address("in"), `${people[0]}@${domain}`, 30);
     return stage;
   } catch (error) {

@@ -17,6 +17,7 @@ export const worldPackages: Readonly<Record<string, readonly string[]>> = {
   postfix: ["postfix", "ca-certificates", "openssl"],
   exim: ["exim4-daemon-light", "ca-certificates", "openssl"],
   swaks: ["swaks"],
+  "mail-programs": ["tmux", "nano", "neomutt", "aerc", "git", "git-email"],
   "dkim-verifier": ["python3-dkim", "python3-nacl"],
 };
 
@@ -35,10 +36,14 @@ export interface WorldOptions {
   };
   /** Further records, as DKIM keys at `selector._domainkey.post.example`. Names outside every zone go to the root. */
   records?: readonly ResourceRecord[];
+  /** Further zones, ready made: name -> zone file. */
+  zoneTexts?: ReadonlyMap<string, string>;
   /** People with an account on the `user` machine; default alice and bob. */
   people?: readonly string[];
   /** known_hosts(5) lines for all people; default none. */
   knownHosts?: string;
+  /** Further packages on the `user` machine, by neutral names. */
+  userPackages?: readonly string[];
 }
 
 /** A stranger's mail server. */
@@ -76,7 +81,13 @@ export function worldMachines(options: WorldOptions): MachineSpec[] {
   ];
   const zones = ["world.example", ...strangers.map(({ domain }) => domain), options.fleet.domain];
   return [
-    dnsMachine({ address: addresses.dns, hostname: nameServer.name, zones, records }),
+    dnsMachine({
+      address: addresses.dns,
+      hostname: nameServer.name,
+      zones,
+      records,
+      ...(options.zoneTexts === undefined ? {} : { zoneTexts: options.zoneTexts }),
+    }),
     ...mailServers.map(({ stranger: { kind, machine, domain }, host }) =>
       (kind === "postfix" ? postfixMachine : eximMachine)({
         name: machine,
@@ -92,6 +103,7 @@ export function worldMachines(options: WorldOptions): MachineSpec[] {
       nameServer: addresses.dns,
       people: options.people ?? ["alice", "bob"],
       knownHosts: options.knownHosts ?? "",
+      packages: options.userPackages ?? [],
     }),
   ];
 }

@@ -7,6 +7,8 @@ export interface Port {
   address: string;
   /** Another one that it may speak from. */
   secondAddress?: string | undefined;
+  /** Further ones, where it is reached as well. */
+  moreAddresses?: readonly string[] | undefined;
   /** Name of the router's interface that leads to the machine. */
   device: string;
 }
@@ -40,8 +42,12 @@ ${allowed.join("\n")}
 }
 
 /** What a machine may speak from. */
-function sources({ address, secondAddress }: Port): string {
-  return secondAddress === undefined ? address : `{ ${address}, ${secondAddress} }`;
+function sources({ address, secondAddress, moreAddresses = [] }: Port): string {
+  return addressSet([address, ...(secondAddress === undefined ? [] : [secondAddress]), ...moreAddresses]);
+}
+
+function addressSet(addresses: readonly string[]): string {
+  return addresses.length === 1 ? addresses.join() : `{ ${addresses.join(", ")} }`;
 }
 
 function linkRule(link: LinkSpec, ports: ReadonlyMap<string, Port>): string {
@@ -55,7 +61,10 @@ function linkRule(link: LinkSpec, ports: ReadonlyMap<string, Port>): string {
 function side(device: string, address: string, end: string, ports: ReadonlyMap<string, Port>): string[] {
   const port = ports.get(end);
   if (port !== undefined)
-    return [`${device} "${port.device}"`, `ip ${address} ${address === "saddr" ? sources(port) : port.address}`];
+    return [
+      `${device} "${port.device}"`,
+      `ip ${address} ${address === "saddr" ? sources(port) : addressSet([port.address, ...(port.moreAddresses ?? [])])}`,
+    ];
   if (end === "world") return [`${device} "${worldDevice}"`];
   if (!/^\d+\.\d+\.\d+\.\d+$/.test(end))
     throw new TypeError(`link names "${end}", which is no machine, "world" or IPv4 address`);

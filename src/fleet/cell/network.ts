@@ -78,7 +78,8 @@ export async function addMachineNetwork(plan: NetworkPlan, machine: MachineSpec)
   await ip("link", "add", "eth0", "netns", id, "type", "veth", "peer", "name", device, "netns", router);
   await ip("-n", router, "address", "add", `${gateway}/32`, "dev", device);
   await ip("-n", router, "link", "set", device, "up");
-  const addresses = [machine.address, ...(machine.secondAddress === undefined ? [] : [machine.secondAddress])];
+  const second = machine.secondAddress === undefined ? [] : [machine.secondAddress];
+  const addresses = [machine.address, ...second, ...(machine.moreAddresses ?? [])];
   for (const address of addresses) await ip("-n", router, "route", "add", `${address}/32`, "dev", device);
   await ip("-n", id, "link", "set", "lo", "up");
   for (const address of addresses) await ip("-n", id, "address", "add", `${address}/32`, "dev", "eth0");
@@ -112,10 +113,11 @@ export async function removeMachineNetwork(network: string, machine: string): Pr
 
 /** Replaces the router's rules in one transaction. */
 export async function applyFirewall(plan: NetworkPlan): Promise<void> {
-  const ports: Port[] = plan.machines.map(({ name, address, secondAddress }) => ({
+  const ports: Port[] = plan.machines.map(({ name, address, secondAddress, moreAddresses }) => ({
     machine: name,
     address,
     secondAddress,
+    moreAddresses,
     device: deviceOf(address),
   }));
   await exec("ip", ["netns", "exec", routerNamespace(plan.name), "nft", "-f", "-"], {
