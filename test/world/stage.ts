@@ -154,6 +154,7 @@ limits:
         network: `10.${net + 1}.0`,
         fleet: { domain, mx: hosts("in"), hosts: [...hosts("fetch"), ...hosts("keys"), ...hosts("out")], senders },
         people,
+        userPackages: options.userPackages ?? [],
         records: [...(options.records ?? []), ...(more.records ?? [])],
         ...(more.zoneTexts === undefined ? {} : { zoneTexts: more.zoneTexts }),
       }),

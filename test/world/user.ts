@@ -11,18 +11,20 @@ export interface UserMachineOptions {
   people: readonly string[];
   /** Lines of known_hosts(5) for all people; empty when they have yet to meet the servers. */
   knownHosts: string;
+  /** Further packages, by neutral names. */
+  packages?: readonly string[];
 }
 
 /** User id of the first person; the others follow. */
 const firstUid = 1001;
 
-export function userMachine({ address, hostname, nameServer, people, knownHosts }: UserMachineOptions): MachineSpec {
+export function userMachine({ address, hostname, nameServer, people, knownHosts, packages }: UserMachineOptions): MachineSpec {
   return {
     name: "user",
     role: "world-user",
     hostname,
     address,
-    packages: ["ssh-client", "age", "node", "openssl", "swaks", "dkim-verifier"],
+    packages: ["ssh-client", "age", "node", "openssl", "swaks", "dkim-verifier", ...(packages ?? [])],
     users: people.map((name, index) => ({
       name,
       uid: firstUid + index,
