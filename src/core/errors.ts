@@ -9,6 +9,7 @@ export type FormatCode =
   | "AGE-HEADER"
   | "AGE-STREAM"
   | "APPEND"
+  | "BUNDLE"
   | "CHAIN"
   | "CONFIG"
   | "DELETION"
@@ -83,7 +84,7 @@ export type PolicyCode =
   | "USAGE";
 
 /** The machine failed; a retry may help. */
-export type HostCode = "AUTH" | "BUSY" | "DISK" | "EXEC" | "FILE" | "NETWORK" | "TIMEOUT";
+export type HostCode = "AUTH" | "BUSY" | "DISK" | "EXEC" | "FILE" | "FULL" | "NETWORK" | "TIMEOUT";
 
 class CodedError<Code extends string> extends Error {
   readonly code: Code;

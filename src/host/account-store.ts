@@ -1,10 +1,11 @@
 /** The records of a domain's accounts on disk, in SQLite: what ledger and every machine start from. */
 
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Accounts } from "#core/account/accounts.ts";
 import type { Accepted } from "#core/account/chain.ts";
 import { parseProposal } from "#core/account/step.ts";
-import { FormatError, HostError } from "#core/errors.ts";
+import { FormatError } from "#core/errors.ts";
+import { blobOf, type DatabaseKind, databaseError, inTransaction, openDatabase } from "./database.ts";
 
 /** One record of the directory (`account` null) or one version of an account. */
 export interface StoredRecord extends Accepted {
@@ -12,13 +13,22 @@ export interface StoredRecord extends Accepted {
   readonly version: number;
 }
 
-/** "shoa": tells our files from any other program's (`PRAGMA application_id`). */
-const APPLICATION_ID = 0x73686f61;
-const SCHEMA_VERSION = 1;
+const KIND: DatabaseKind = {
+  what: "a store of accounts",
+  // "shoa"
+  applicationId: 0x73686f61,
+  schemaVersion: 1,
+  schema: `CREATE TABLE records (
+      account TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      accepted INTEGER NOT NULL,
+      signed BLOB NOT NULL,
+      PRIMARY KEY (account, version)
+    ) STRICT;`,
+  isCheckedWhole: true,
+};
 /** The directory's place in the column of account ids, before all of them. */
 const DIRECTORY = "";
-/** Results of SQLite that say that the file is not what we wrote: CORRUPT, FORMAT, NOTADB. */
-const DAMAGED = new Set([11, 24, 26]);
 
 export class AccountStore {
   readonly #path: string;
@@ -46,35 +56,25 @@ export class AccountStore {
    * @throws FormatError STORE if it is damaged or not ours; HostError FILE, DISK
    */
   static open(path: string, { readOnly = false } = {}): AccountStore {
-    let database: DatabaseSync | undefined;
+    const database = openDatabase(path, KIND, { readOnly });
     try {
-      database = new DatabaseSync(path, { timeout: 5000, readOnly });
-      if (!readOnly) prepare(path, database);
-      checkWhole(path, database);
       return new AccountStore(path, database);
     } catch (error) {
-      database?.close();
-      throw storeError(path, error);
+      database.close();
+      throw databaseError(path, error);
     }
   }
 
   /**
    * Adds records, all or none, and takes away all versions of removed accounts with them. Durable when it returns.
-   * @throws HostError DISK; FormatError STORE
+   * @throws HostError DISK, FULL; FormatError STORE
    */
   append(records: readonly StoredRecord[], removedAccounts: readonly string[] = []): void {
-    this.#guarded(() => {
-      this.#database.exec("BEGIN IMMEDIATE");
-      try {
-        for (const { account, version, accepted, signed } of records) {
-          this.#insert.run(account ?? DIRECTORY, version, accepted, signed);
-        }
-        for (const account of removedAccounts) this.#remove.run(account);
-        this.#database.exec("COMMIT");
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-        throw error;
+    inTransaction(this.#path, this.#database, () => {
+      for (const { account, version, accepted, signed } of records) {
+        this.#insert.run(account ?? DIRECTORY, version, accepted, signed);
       }
+      for (const account of removedAccounts) this.#remove.run(account);
     });
   }
 
@@ -131,63 +131,18 @@ export class AccountStore {
     try {
       return action();
     } catch (error) {
-      throw storeError(this.#path, error);
+      throw databaseError(this.#path, error);
     }
   }
 }
 
-function prepare(path: string, database: DatabaseSync): void {
-  // A commit is one append and one fsync; readers (`dump`) don't wait for writers.
-  database.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
-  const isNew = numberOf(database, "SELECT count(*) FROM sqlite_schema") === 0;
-  if (!isNew) return;
-  if (numberOf(database, "PRAGMA application_id") !== 0) throw damaged(path, "it belongs to another program");
-  database.exec(`BEGIN IMMEDIATE;
-    CREATE TABLE records (
-      account TEXT NOT NULL,
-      version INTEGER NOT NULL,
-      accepted INTEGER NOT NULL,
-      signed BLOB NOT NULL,
-      PRIMARY KEY (account, version)
-    ) STRICT;
-    PRAGMA application_id=${APPLICATION_ID};
-    PRAGMA user_version=${SCHEMA_VERSION};
-    COMMIT`);
-}
-
-function checkWhole(path: string, database: DatabaseSync): void {
-  const isOurs =
-    numberOf(database, "PRAGMA application_id") === APPLICATION_ID &&
-    numberOf(database, "PRAGMA user_version") === SCHEMA_VERSION;
-  if (!isOurs) throw damaged(path, "it is not a store of accounts");
-  const [answer] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
-  if (answer !== "ok") throw damaged(path, String(answer));
-}
-
-function numberOf(database: DatabaseSync, sql: string): number {
-  return Number(Object.values(database.prepare(sql).get() ?? {})[0]);
-}
-
 function recordOf(row: Record<string, unknown>): StoredRecord {
   const { account, version, accepted, signed } = row;
-  if (typeof account !== "string" || !(signed instanceof Uint8Array)) throw new TypeError("not a row of the store");
+  if (typeof account !== "string") throw new TypeError("not a row of the store");
   return {
     account: account === DIRECTORY ? null : account,
     version: Number(version),
     accepted: Number(accepted),
-    signed: Buffer.from(signed.buffer, signed.byteOffset, signed.byteLength),
+    signed: blobOf(signed),
   };
-}
-
-function damaged(path: string, why: string, cause?: unknown): FormatError {
-  return new FormatError("STORE", `"${path}" is damaged: ${why}`, { cause });
-}
-
-/** SQLite's own errors, told apart by whether the file is wrong or the machine. */
-function storeError(path: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !("errcode" in error)) return error;
-  // Extended codes carry the plain one in their low byte.
-  if (DAMAGED.has(Number(error.errcode) & 0xff)) return damaged(path, error.message, error);
-  const isOpening = (Number(error.errcode) & 0xff) === 14;
-  return new HostError(isOpening ? "FILE" : "DISK", `"${path}": ${error.message}`, { cause: error });
 }
