@@ -18,6 +18,7 @@ export const programs: Readonly<Record<string, string>> = {
   "shoal-keys": "src/roles/keys/main.ts",
   "shoal-ledger": "src/roles/ledger/main.ts",
   "shoal-submit": "src/roles/out/main.ts",
+  "shoal-trial": "src/roles/out/trial/main.ts",
 };
 
 export interface Bundle {

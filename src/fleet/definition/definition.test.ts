@@ -26,6 +26,7 @@ test("the example of the format page is read as it says", () => {
     resolver: "10.84.0.53",
     uplink: { kind: "netns", name: "world" },
     sites: ["alpha", "omega"],
+    publicAddresses: { alpha: {}, omega: {} },
     live: "alpha",
     directory: "DNn7NbmdJHR0fNQCpdtcYw",
     roles: { in: 1, "spam-in": 1, fetch: 2, keys: 1, ledger: 1, out: 0 },

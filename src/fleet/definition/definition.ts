@@ -27,6 +27,11 @@ export interface Fleet {
   uplink: Uplink;
   /** In the order of the file, at least one. */
   sites: string[];
+  /**
+   * Site -> first label of a host name (`in`, `fetch-2`, and `out-anyway` for the second address of `out`) -> the IPv4 address
+   * by which the world knows it, where that is another than the machine's own.
+   */
+  publicAddresses: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** The site that takes mail. */
   live: string;
   /** The directory of accounts that machines believe, 22 characters. */
@@ -86,7 +91,8 @@ function readFleet(file: Value, optional: readonly Key[]): Fleet {
   const required = KEYS.filter((key) => !optional.includes(key));
   const fields = file.fields<Key, Key>(required, optional);
   const network = readNetwork(fields.network);
-  const sites = readSites(fields.sites);
+  const roles = readRoles(fields.roles);
+  const { sites, publicAddresses } = readSites(fields.sites, roles);
   return {
     name: fields.fleet.text(SHORT_NAME, SHORT_NAME_EXPECTED),
     domain: fields.domain.parsed((text) => (isDomain(text) ? text : null), DOMAIN_EXPECTED) ?? "",
@@ -94,9 +100,10 @@ function readFleet(file: Value, optional: readonly Key[]): Fleet {
     resolver: readResolver(fields.resolver, network),
     uplink: readUplink(fields.uplink),
     sites,
+    publicAddresses,
     live: readLive(fields.live, sites),
     directory: fields.directory.isAbsent ? "" : readDirectory(fields.directory),
-    roles: readRoles(fields.roles),
+    roles,
     retentionDays: fields["retention-days"].wholeNumber(1, MAX_RETENTION_DAYS, "days"),
     limits: readLimits(fields.limits),
   };
@@ -124,15 +131,38 @@ function readUplink(uplink: Value): Uplink {
   return uplink.parsed(parse, '"host" or "netns:NAME"') ?? { kind: "host" };
 }
 
-function readSites(sites: Value): string[] {
+function readSites(sites: Value, roles: Fleet["roles"]): Pick<Fleet, "sites" | "publicAddresses"> {
   const expected = `a mapping with 1 to ${MAX_SITES} sites, as in "alpha: {}"`;
   const entries = sites.named(
     expected,
     (name) => (SHORT_NAME.test(name) ? null : SHORT_NAME_EXPECTED),
     (count) => count >= 1 && count <= MAX_SITES,
   );
-  for (const { value } of entries) value.fields([]);
-  return entries.map(({ name }) => name);
+  const publicAddresses = entries.map(({ name, value }): [string, Record<string, string>] => {
+    const fields = value.fields([], ["public-addresses"]);
+    return [name, readPublicAddresses(fields["public-addresses"], roles)];
+  });
+  return { sites: entries.map(({ name }) => name), publicAddresses: Object.fromEntries(publicAddresses) };
+}
+
+/** Machines that the world reaches, or hears from. */
+const PUBLIC_ROLES = ["in", "fetch", "keys", "out"] as const;
+
+function readPublicAddresses(addresses: Value, roles: Fleet["roles"]): Record<string, string> {
+  if (addresses.isAbsent) return {};
+  const known = PUBLIC_ROLES.flatMap((role) =>
+    Array.from({ length: Number.isNaN(roles[role]) ? MAX_MACHINES : roles[role] }, (_, index) => {
+      const label = index === 0 ? role : `${role}-${index + 1}`;
+      return role === "out" ? [label, `${label}-anyway`] : [label];
+    }).flat(),
+  );
+  const entries = addresses.named(`a mapping of machines to addresses, as in "in: 192.0.2.25"`, (name) =>
+    known.includes(name) ? null : oneOf(known),
+  );
+  const isUsable = (text: string): string | null => (isUnicast(parseAddress(text) ?? 0) ? text : null);
+  return Object.fromEntries(
+    entries.map(({ name, value }) => [name, value.parsed(isUsable, 'an IPv4 address, as in "192.0.2.25"') ?? ""]),
+  );
 }
 
 function readLive(live: Value, sites: readonly string[]): string {

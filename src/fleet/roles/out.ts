@@ -11,6 +11,8 @@ import { sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
 /** smtpd's ports on the machine's own loopback. */
 const ports = { strict: 10_025, anyway: 10_027, dane: 10_028 } as const;
+/** What `shoalctl dns --check` sends to itself. RFC 2606 keeps the name from ever being a domain. */
+export const trial = { domain: "trial.invalid", port: 10_030 } as const;
 const user = "shoal-submit";
 const store = "/var/lib/shoal/submit";
 const runFolder = "/run/submit";
@@ -80,6 +82,7 @@ function files(view: RoleView): FileSpec[] {
         domain: fleet.domain,
         inAddresses: machinesOf(view, "in").map(({ address }) => address),
         ports,
+        trial,
         address: machine.address,
         anywayAddress: machine.secondAddress ?? machine.address,
         maxMessageBytes: config.limits.messageBytes + addedBytes,
@@ -87,6 +90,7 @@ function files(view: RoleView): FileSpec[] {
       }),
     ),
     program("shoal-submit"),
+    program("shoal-trial"),
   ];
 }
 

@@ -7,6 +7,7 @@ const options = {
   domain: "example.org",
   inAddresses: ["192.0.2.17", "192.0.2.18"],
   ports: { strict: 10_025, anyway: 10_027, dane: 10_028 },
+  trial: { domain: "trial.invalid", port: 10_030 },
   address: "192.0.2.97",
   anywayAddress: "192.0.2.241",
   maxMessageBytes: 1000,
@@ -19,6 +20,7 @@ test("each port has its way, weak mail its own address, and mail is taken nowher
     lines.filter((line) => line.startsWith("action")),
     [
       'action "home" relay host <home> helo "out.mail.example.org"',
+      'action "trial" relay host "smtp+notls://127.0.0.1:10030" helo "out.mail.example.org"',
       'action "strict" relay tls src "192.0.2.97" helo "out.mail.example.org"',
       'action "dane" relay tls no-verify src "192.0.2.97" helo "out.mail.example.org"',
       'action "anyway" relay src "192.0.2.241" helo "out.mail.example.org"',
@@ -28,6 +30,7 @@ test("each port has its way, weak mail its own address, and mail is taken nowher
     lines.filter((line) => line.startsWith("match")),
     [
       'match from any for domain "example.org" action "home"',
+      'match from any for domain "trial.invalid" action "trial"',
       'match tag "strict" from any for any action "strict"',
       'match tag "anyway" from any for any action "anyway"',
       'match tag "dane" from any for any action "dane"',

@@ -9,6 +9,8 @@ export interface OutSmtpdOptions {
   inAddresses: readonly string[];
   /** shoal-submit connects here, on 127.0.0.1. */
   ports: { strict: number; anyway: number; dane: number };
+  /** Mail for this domain goes to this port on loopback, where `shoalctl dns --check` waits for its own. */
+  trial: { domain: string; port: number };
   /** Address that protected mail leaves from. */
   address: string;
   /** Address that mail leaves from which may go unprotected. */
@@ -33,7 +35,8 @@ export const QUEUE_HOURS = 24;
  *   smtpd's grammar and not in its manual.)
  */
 export function outSmtpdConf(options: OutSmtpdOptions): string {
-  const { hostname, domain, inAddresses, ports, address, anywayAddress, maxMessageBytes, maxRecipients } = options;
+  const { hostname, domain, inAddresses, ports, trial, address, anywayAddress } = options;
+  const { maxMessageBytes, maxRecipients } = options;
   // BUG: smtpd makes envelopes durable and not the contents of messages, so a power cut of the host within seconds of an
   // acceptance can lose that mail. Killed processes lose nothing.
   // BUG: smtpd writes a message in clear to a file that it removes a moment later: while it takes it, before it is encrypted,
@@ -54,11 +57,13 @@ export function outSmtpdConf(options: OutSmtpdOptions): string {
     "",
     `table home { ${inAddresses.map((one) => quoted(`smtp://${one}:25`)).join(", ")} }`,
     `action "home" relay host <home> helo ${quoted(hostname)}`,
+    `action "trial" relay host ${quoted(`smtp+notls://127.0.0.1:${trial.port}`)} helo ${quoted(hostname)}`,
     `action "strict" relay tls src ${quoted(address)} helo ${quoted(hostname)}`,
     `action "dane" relay tls no-verify src ${quoted(address)} helo ${quoted(hostname)}`,
     `action "anyway" relay src ${quoted(anywayAddress)} helo ${quoted(hostname)}`,
     "",
     `match from any for domain ${quoted(domain)} action "home"`,
+    `match from any for domain ${quoted(trial.domain)} action "trial"`,
     ...Object.keys(ports).map((tag) => `match tag ${quoted(tag)} from any for any action ${quoted(tag)}`),
   ];
   return `${lines.join("\n")}\n`;

@@ -6,7 +6,7 @@
 
 import { FormatError } from "#core/errors.ts";
 
-const typeNumbers = { A: 1, CNAME: 5, MX: 15, TXT: 16, AAAA: 28, TLSA: 52 } as const;
+const typeNumbers = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28, TLSA: 52 } as const;
 const classInternet = 1;
 const typeOpt = 41;
 /** RFC 9715: what passes any path in one packet. More comes over TCP. */
@@ -38,6 +38,7 @@ export interface RecordData {
   A: string;
   AAAA: string;
   CNAME: string;
+  PTR: string;
   MX: MxRecord;
   TXT: string;
   TLSA: TlsaRecord;
@@ -167,6 +168,7 @@ const readers: { [Type in RecordType]: (message: Buffer, start: number, end: num
     return Array.from({ length: 8 }, (_, group) => message.readUInt16BE(start + 2 * group).toString(16)).join(":");
   },
   CNAME: (message, start, end) => readNameExactly(message, start, end),
+  PTR: (message, start, end) => readNameExactly(message, start, end),
   MX(message, start, end) {
     if (end - start < 3) return null;
     const exchange = readNameExactly(message, start + 2, end);

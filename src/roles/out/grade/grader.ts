@@ -1,9 +1,8 @@
 /** How well can mail for a domain be delivered? Asked before mail is accepted; the answer is `docs/formats/grades.md`. */
 
-import { readFileSync } from "node:fs";
-import { createSecureContext, type SecureContext } from "node:tls";
 import { FormatError } from "#core/errors.ts";
 import { AddressGuard } from "./address-guard.ts";
+import { authorities } from "./authorities.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 import { Resolver } from "./dns.ts";
 import { type Judgement, judge, unknownServers } from "./judge.ts";
@@ -38,7 +37,6 @@ export interface DomainGrade extends Judgement {
   readonly expires: number;
 }
 
-const defaultCaFile = "/etc/ssl/certs/ca-certificates.crt";
 const smtpPort = 25;
 const httpsPort = 443;
 const maxDomainsPerCall = 1000;
@@ -70,7 +68,7 @@ export class Grader {
   /** Reads `caFile`. @throws the error of reading it */
   constructor(options: GraderOptions) {
     const { resolver, heloName, connectTimeoutMs = 4000, domainTimeoutMs = 10_000, now = Date.now } = options;
-    const context = systemContext(options.caFile ?? defaultCaFile);
+    const context = authorities(options.caFile);
     const guard = new AddressGuard({
       allowPrivate: options.allowPrivate ?? false,
       ownNetworks: options.ownNetworks ?? [],
@@ -186,6 +184,3 @@ async function once<Value>(
 }
 
 /** Made once: reading some hundred authorities takes longer than a handshake. */
-function systemContext(caFile: string): SecureContext {
-  return createSecureContext({ ca: readFileSync(caFile), minVersion: "TLSv1.2" });
-}

@@ -128,7 +128,8 @@ function handshake(socket: Socket, options: StarttlsOptions, signal: AbortSignal
   });
 }
 
-function shownBy(secure: TLSSocket): Shown | null {
+/** What the server showed in a handshake that has ended; null if that is nothing. */
+export function shownBy(secure: TLSSocket): Shown | null {
   const certificates: X509Certificate[] = [];
   const seen = new Set<string>();
   for (let each = secure.getPeerCertificate(true); certificates.length < maxChainCertificates; ) {

@@ -1,0 +1,103 @@
+/** A mail server on loopback (RFC 5321) that takes what smtpd hands on, for as long as a trial goes on, and keeps it in memory. */
+
+import { createServer, type Socket } from "node:net";
+import { HostError } from "#core/errors.ts";
+
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+const MAX_LINE_BYTES = 4096;
+
+export interface Sink {
+  /** The message for a recipient, as it came: CRLF line ends. @throws HostError TIMEOUT */
+  messageFor(recipient: string, seconds: number): Promise<Buffer>;
+  close(): void;
+}
+
+/** @throws HostError NETWORK when the port is taken */
+export function openSink(port: number): Promise<Sink> {
+  const arrived = new Map<string, Buffer>();
+  const sockets = new Set<Socket>();
+  let wake: () => void = () => undefined;
+  const take = (recipient: string, message: Buffer): void => {
+    arrived.set(recipient, message);
+    wake();
+  };
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => socket.destroy());
+    serve(socket, take);
+  });
+  const messageFor = async (recipient: string, seconds: number): Promise<Buffer> => {
+    const end = Date.now() + seconds * 1000;
+    for (;;) {
+      const message = arrived.get(recipient);
+      if (message !== undefined) return message;
+      const left = end - Date.now();
+      if (left <= 0) throw new HostError("TIMEOUT", `smtpd did not hand the message on within ${seconds} seconds`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  };
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) => reject(new HostError("NETWORK", `can't listen on port ${port}`, { cause })));
+    server.listen(port, "127.0.0.1", () => {
+      resolve({
+        messageFor,
+        close() {
+          server.close();
+          for (const socket of sockets) socket.destroy();
+        },
+      });
+    });
+  });
+}
+
+function serve(socket: Socket, take: (recipient: string, message: Buffer) => void): void {
+  const say = (line: string): boolean => socket.write(`${line}\r\n`);
+  let buffered = Buffer.alloc(0);
+  let recipients: string[] = [];
+  let inMessage = false;
+  const command = (line: string): void => {
+    const verb = line.slice(0, 4).toUpperCase();
+    if (verb === "EHLO" || verb === "HELO") say("250 trial");
+    else if (verb === "MAIL" || verb === "RSET") {
+      recipients = [];
+      say("250 ok");
+    } else if (verb === "RCPT") {
+      recipients.push(/<([^>]*)>/.exec(line)?.[1] ?? "");
+      say("250 ok");
+    } else if (verb === "DATA") {
+      inMessage = true;
+      say("354 go on");
+    } else if (verb === "QUIT") {
+      socket.end("221 bye\r\n");
+    } else say(verb === "NOOP" ? "250 ok" : "500 no such command");
+  };
+  socket.on("data", (bytes: Buffer) => {
+    buffered = Buffer.concat([buffered, bytes]);
+    for (;;) {
+      if (inMessage) {
+        const end = buffered.indexOf("\r\n.\r\n", 0, "latin1");
+        if (end < 0) break;
+        const message = buffered.toString("latin1", 0, end + 2).replaceAll(/^\.\./gm, ".");
+        buffered = buffered.subarray(end + 5);
+        inMessage = false;
+        for (const recipient of recipients) take(recipient, Buffer.from(message, "latin1"));
+        say("250 ok");
+      } else {
+        const end = buffered.indexOf("\r\n", 0, "latin1");
+        if (end < 0) break;
+        const line = buffered.toString("latin1", 0, end);
+        buffered = buffered.subarray(end + 2);
+        command(line);
+      }
+    }
+    if (buffered.length > (inMessage ? MAX_MESSAGE_BYTES : MAX_LINE_BYTES)) socket.destroy();
+  });
+  say("220 trial");
+}
