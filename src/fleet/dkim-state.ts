@@ -4,11 +4,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { FormatError } from "#core/errors.ts";
+import type { DkimAlgorithm } from "#core/mail/dkim.ts";
 import { exists, writeDurably } from "#host/files.ts";
 import { networkFolder } from "./cell/places.ts";
 import type { SecretSpec } from "./roles/role.ts";
 
-export type DkimAlgorithm = "ed25519" | "rsa";
+export type { DkimAlgorithm };
 
 /** In the order in which a message gets them. */
 export const dkimAlgorithms: readonly DkimAlgorithm[] = ["rsa", "ed25519"];

@@ -79,6 +79,7 @@ export async function startSubmit(options: SubmitStageOptions = {}): Promise<Sub
     messageSeconds: 60,
     pauseSeconds: 30,
     replySeconds: 30,
+    signSeconds: 10,
     ...options.config,
     limits: {
       messagesPerDay: 1000,

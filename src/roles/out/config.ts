@@ -33,6 +33,24 @@ export const submitSchema = v.strictObject({
   ownNetworks: v.optional(v.array(v.string()), []),
   /** smtpd's ports on 127.0.0.1. */
   smtpd: v.strictObject({ strict: port, anyway: port, dane: port }),
+  /** How mail is signed; without it, it leaves unsigned. */
+  dkim: v.optional(
+    v.strictObject({
+      /** Of the agent that has the keys. */
+      agent: path,
+      keys: v.pipe(
+        v.array(
+          v.strictObject({
+            selector: v.pipe(v.string(), v.regex(/^[a-z0-9]{1,63}$/)),
+            algorithm: v.picklist(["rsa", "ed25519"]),
+            /** The wire encoding that SSH has for the public key. */
+            publicKey: v.pipe(v.string(), v.base64()),
+          }),
+        ),
+        v.minLength(1),
+      ),
+    }),
+  ),
   /** Days are the 24 hours before. */
   limits: v.strictObject({
     messagesPerDay: count,
@@ -47,6 +65,8 @@ export const submitSchema = v.strictObject({
   messageSeconds: v.optional(seconds, 3600),
   /** Without a byte of it. */
   pauseSeconds: v.optional(seconds, 180),
+  /** For each signature. */
+  signSeconds: v.optional(seconds, 20),
   /** For each of smtpd's replies. */
   replySeconds: v.optional(seconds, 120),
 });

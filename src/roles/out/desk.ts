@@ -23,6 +23,7 @@ import { handOver, type Way } from "./hand-over.ts";
 import type { LimitStore, Reservation } from "./limit-store.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { RelayAnswer, RelayConnection } from "./relay-wire.ts";
+import type { Signer } from "./signer.ts";
 import type { SmtpdPool } from "./smtpd-pool.ts";
 
 export interface DeskOptions {
@@ -32,6 +33,8 @@ export interface DeskOptions {
   readonly store: LimitStore;
   readonly pools: Readonly<Record<Way, SmtpdPool>>;
   readonly budget: MemoryBudget;
+  /** Null: mail leaves unsigned. */
+  readonly signer: Pick<Signer, "sign"> | null;
   /** Unix seconds. */
   readonly now: () => number;
   /** Gets lines for people, without addresses. */
@@ -106,7 +109,7 @@ export class Desk {
   }
 
   async #send(login: string, command: SendCommand, message: Buffer): Promise<RelayAnswer> {
-    const { config, threadKey, store, pools, now } = this.#options;
+    const { config, threadKey, store, signer, pools, now } = this.#options;
     const { domain, hostname: host, limits } = config;
     const { verb, json, envelopeFrom, recipients } = command;
     const account: Account = { name: login, domain, aliases: NO_ALIASES };
@@ -126,7 +129,11 @@ export class Desk {
       const ways = await this.#waysTo(prepared.recipients);
       const all = [...ways.values()];
       if (verb === "send" && all.some(({ grade }) => grade === "none")) return unprotectedAnswer(all, json);
-      const { accepted, rest } = await handOver(pools, sortedByWay(prepared.recipients, ways), prepared);
+      const message = (await signer?.sign(prepared.message)) ?? prepared.message;
+      const { accepted, rest } = await handOver(pools, sortedByWay(prepared.recipients, ways), {
+        ...prepared,
+        message,
+      });
       isSent = true;
       return rest === null ? sentAnswer(prepared, json) : partlyAnswer(prepared, accepted, rest, json);
     } finally {

@@ -2,8 +2,8 @@
 
 import { HostError } from "#core/errors.ts";
 
-/** A message is in memory up to four times: in pieces, as it came, with other line ends, as it leaves. */
-const COPIES = 4;
+/** A message is in memory up to five times: in pieces, as it came, with other line ends, as it leaves, and signed. */
+const COPIES = 5;
 /** Of the whole, for one account; at least one message always fits. */
 const SHARE = 4;
 

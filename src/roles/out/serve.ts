@@ -12,6 +12,7 @@ import type { Way } from "./hand-over.ts";
 import { LimitStore } from "./limit-store.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { printAnswer, RelayConnection } from "./relay-wire.ts";
+import { signerOf } from "./signer.ts";
 import { SmtpdPool } from "./smtpd-pool.ts";
 
 const MAX_CONNECTIONS = 256;
@@ -48,6 +49,7 @@ export async function serve(
     store,
     pools,
     budget: new MemoryBudget(config.maxMemoryBytes, config.limits.messageBytes),
+    signer: signerOf(config),
     now,
     log,
   });
