@@ -21,7 +21,8 @@ export interface Ran {
 const POLL_MS = 25;
 /** What the machines let through, as src/fleet/roles/keys.ts and fetch.ts have it. */
 const OWNER_REQUESTS = "open,read,write,close,lstat,stat,fstat,opendir,readdir,realpath,limits,expand-path";
-const READER_REQUESTS = "open,read,close,lstat,stat,fstat,opendir,readdir,remove,realpath,limits,expand-path";
+const READER_REQUESTS =
+  "open,read,write,fsync,close,lstat,stat,fstat,opendir,readdir,remove,realpath,limits,expand-path";
 
 export class AccountMachines {
   readonly domain = "example.org";
@@ -51,11 +52,11 @@ export class AccountMachines {
   static async start(): Promise<AccountMachines> {
     const machines = new AccountMachines(
       await startSshd([`ForceCommand internal-sftp -p ${OWNER_REQUESTS}`]),
-      await startSshd([`ForceCommand internal-sftp -u 0777 -p ${READER_REQUESTS}`]),
+      await startSshd([`ForceCommand internal-sftp -u 0377 -p ${READER_REQUESTS}`]),
     );
     const { keysFolder, fetchFolder, keys, fetch } = machines;
     for (const folder of ["answer", "account"]) await mkdir(join(keysFolder, folder), { recursive: true });
-    for (const folder of ["mail", "account"]) await mkdir(join(fetchFolder, folder), { recursive: true });
+    for (const folder of ["mail", "ledger", "del", "account"]) await mkdir(join(fetchFolder, folder), { recursive: true });
     await writeFile(join(keysFolder, "proposal"), "");
     const hosts = await Promise.all([keys, fetch].map(({ knownHostsFile }) => readFile(knownHostsFile, "utf8")));
     // Two names of one computer, so that messages tell which machine they are of.

@@ -166,9 +166,9 @@ export class Programs {
     mkdirSync(this.path(role, "etc/ssh/authorized_keys"), { recursive: true });
     writeFileSync(
       this.path(role, "etc/passwd"),
-      `root:x:0:0::/root:/bin/sh\nshoal-keys:x:${NOBODY}:${NOBODY}::/:/bin/false\n`,
+      `root:x:0:0::/root:/bin/sh\nshoal-keys:x:${NOBODY}:${NOBODY}::/:/bin/false\ndeposit:x:900:900::/:/bin/false\nmailboxes:x:903:903::/:/bin/false\n`,
     );
-    writeFileSync(this.path(role, "etc/group"), "root:x:0:\nshadow:x:42:\n");
+    writeFileSync(this.path(role, "etc/group"), "root:x:0:\nshadow:x:42:\ndeposit:x:900:\nmailboxes:x:903:\n");
     writeFileSync(this.path(role, "etc/shadow"), "root:*:20000:0:99999:7:::\nshoal-keys:*:20000:0:99999:7:::\n", {
       mode: 0o640,
     });

@@ -52,14 +52,17 @@ test("records reach every machine and become its files", async () => {
   assert.equal(programs.read("keys", "srv/alice/account/chain"), programs.read("fetch", "srv/alice/account/chain"));
   assert.match(
     programs.read("fetch", "etc/passwd") ?? "",
-    /^root:.*\nshoal-keys:.*\nalice:x:20000:20000::\/:\/usr\/sbin\/nologin\nbob:x:20001:/,
+    /^root:.*\nshoal-keys:.*\ndeposit:.*\nmailboxes:.*\nalice:x:20000:20000::\/:\/usr\/sbin\/nologin\nbob:x:20001:/,
   );
   assert.match(programs.read("fetch", "etc/shadow") ?? "", /\nalice:\*:20000:0:99999:7:::\nbob:/);
-  const modes = ["", "/mail", "/incoming", "/account", "/account/chain"].map((path) => {
+  const modes = ["", "/mail", "/incoming", "/ledger", "/del", "/account", "/account/chain"].map((path) => {
     const { mode, uid, gid } = lstatSync(programs.path("fetch", `srv/alice${path}`));
     return `${(mode & 0o7777).toString(8)} ${uid} ${gid}`;
   });
-  assert.deepEqual(modes, ["751 0 20000", "3773 20000 20000", "3703 0 20000", "755 0 0", "644 0 0"]);
+  assert.deepEqual(modes, [
+    ...["751 0 20000", "1730 20000 900", "1730 0 900", "2750 903 20000", "700 20000 20000"],
+    ...["755 0 0", "644 0 0"],
+  ]);
   const handIn = ["", "/proposal", "/answer", "/account"].map((path) => {
     const { mode, uid, gid } = lstatSync(programs.path("keys", `srv/alice${path}`));
     return `${(mode & 0o7777).toString(8)} ${uid} ${gid}`;

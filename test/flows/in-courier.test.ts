@@ -115,7 +115,7 @@ test("each account's file is there under its digest when 250 is said, and once",
   assert.match(await relay(recipients, lines), /^250 /);
   assert.equal((await mailbox("alice")).size, 1);
   const modes = await fetch.run(`stat -c '%a %U %G' /srv/mail/alice/mail/${nameOf(first)}`);
-  assert.equal(modes, "440 deposit alice\n");
+  assert.equal(modes, "444 deposit deposit\n");
 });
 
 test("what can't be delivered is for later, and never refused for good", async () => {

@@ -32,8 +32,8 @@ mount --bind "$1/group" /etc/group
 chmod 711 /srv/mail
 for name in alice bob; do
   install -d -m 0751 -o root -g $name /srv/mail/$name
-  install -d -m 3773 -o $name -g $name /srv/mail/$name/mail
-  install -d -m 3703 -o root -g $name /srv/mail/$name/incoming
+  install -d -m 1730 -o $name -g deposit /srv/mail/$name/mail
+  install -d -m 1730 -o root -g deposit /srv/mail/$name/incoming
 done
 printf 'shoal-usage/v1\\ntime %s\\nalice 100\\n' $(date +%s) > /srv/usage/usage
 mount -t proc proc /proc
@@ -70,7 +70,7 @@ export async function startFetch(port?: number): Promise<TestFetch> {
       "Subsystem sftp internal-sftp",
       "Match User deposit",
       "ChrootDirectory /srv/mail",
-      "ForceCommand internal-sftp -u 0337 -p open,write,fsync,close,hardlink,lstat,limits",
+      "ForceCommand internal-sftp -u 0333 -p open,write,fsync,close,hardlink,lstat,limits",
       "Match User usage",
       "ChrootDirectory /srv/usage",
       "ForceCommand internal-sftp -R -p open,read,close,lstat,fstat,limits",

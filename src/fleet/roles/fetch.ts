@@ -4,11 +4,14 @@ import { callers } from "./link.ts";
 import { commonFiles, machinesOf, type Role, type RoleView, text } from "./role.ts";
 import { authorizedKeys, sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
-/** Requests of sftp-server(8) that reading and deleting one's own mail takes; all others are refused. */
-const readerRequests = "open,read,close,lstat,stat,fstat,opendir,readdir,remove,realpath,limits,expand-path";
+/** Requests of sftp-server(8) that reading and deleting one's own mail, and saying so, takes; all others are refused. */
+const readerRequests =
+  "open,read,write,fsync,close,lstat,stat,fstat,opendir,readdir,remove,realpath,limits,expand-path";
 /** Adding a file that never replaces another: no read, remove, rename or change of attributes. */
 const depositRequests = "open,write,fsync,close,hardlink,lstat,limits";
 const usageRequests = "open,read,close,lstat,fstat,limits";
+/** Writing ledgers: appending to a file that is there, and replacing it by another. */
+const mailboxesRequests = "open,write,fsync,close,posix-rename,lstat,limits";
 
 const mailFolder = "/srv/mail";
 const usageFolder = "/srv/usage";
@@ -22,7 +25,16 @@ function accept(view: RoleView) {
 const systemUsers: UserSpec[] = [
   { name: "deposit", uid: 900, group: "deposit", home: "/", shell: "/usr/sbin/nologin" },
   { name: "usage", uid: 901, group: "usage", home: "/", shell: "/usr/sbin/nologin" },
+  { name: "mailboxes", uid: 903, group: "mailboxes", home: "/", shell: "/usr/sbin/nologin" },
 ];
+
+/**
+ * Minutes that a file may lie there before its entry is made, from which the time that it is kept is counted: when the ledger
+ * goes away between the two, and for how long.
+ */
+const mostPendingMinutes = 4 * 24 * 60;
+/** An entry's file may go one hour after its end (docs/formats/mailbox-ledger.md, "Pruning"). */
+const pruningMinutes = 60;
 
 /** Removes the files in all accounts' folders of that name for which the tests of find(1) hold. */
 function remove(folder: "mail" | "incoming", ...tests: string[]): string[] {
@@ -30,15 +42,40 @@ function remove(folder: "mail" | "incoming", ...tests: string[]): string[] {
   return ["find", mailFolder, ...depth, "-type", "f", "-path", `${mailFolder}/*/${folder}/*`, ...tests, "-delete"];
 }
 
+/** Bytes of a deletion record with its signature, with room, and how many files of them an account may have. */
+const maxRecordBytes = 1_100_000;
+const maxRecords = 2000;
+
+/**
+ * An account owns its mail folder, so it can make files there, and it may write what it likes into `del/`: neither may use up
+ * the disk. Whoever does what no client does is put out as well, since a file that is open takes its room after it was removed.
+ */
+const foreignScript = `#!/bin/sh
+set -eu
+cd ${mailFolder}
+find . -mindepth 3 -maxdepth 3 -type f '(' -path '*/mail/*' ! -user deposit -o -path '*/del/*' -size +${maxRecordBytes}c ')' \\
+  -printf '%U\\n' -delete | sort -u | while read -r id; do
+  # Ids of accounts, and nobody else's.
+  test "$id" -ge 20000 && test "$id" -lt 60000 || continue
+  # It fails where nobody is.
+  chpst -u ":$id:$id" sh -c 'kill -KILL -1' 2> /dev/null || true
+done
+find . -mindepth 3 -maxdepth 3 -type f -path '*/del/*' -printf '%h\\n' | uniq -c | while read -r count folder; do
+  test "$count" -le ${maxRecords} && continue
+  # The oldest stay: they are those that count.
+  find "$folder" -type f -printf '%T@ %p\\0' | sort -zn | tail -zn +${maxRecords + 1} | cut -zd ' ' -f 2- | xargs -0 rm -f --
+done
+`;
+
 /** Sizes of all mailboxes for quota checks, in the format of docs/formats/recipients.md. */
 const usageScript = `#!/bin/sh
-# Adds up each mailbox; written beside and renamed, so a reader never sees half of it.
+# Adds up each mailbox, deletion records included; written beside and renamed, so a reader never sees half of it.
 set -eu
 cd ${mailFolder}
 {
   echo shoal-usage/v1
   echo "time $(date +%s)"
-  find . -mindepth 3 -maxdepth 3 -type f -path '*/mail/*' -printf '%h %s\\n' |
+  find . -mindepth 3 -maxdepth 3 -type f '(' -path '*/mail/*' -o -path '*/del/*' ')' -printf '%h %s\\n' |
     awk '{ split($1, part, "/"); sum[part[2]] += $2 } END { for (name in sum) printf "%s %d\\n", name, sum[name] }' | LC_ALL=C sort
 } > ${usageFolder}/.usage
 chmod 0644 ${usageFolder}/.usage
@@ -53,12 +90,16 @@ function files(view: RoleView): FileSpec[] {
       login,
       {
         user: "deposit",
-        lines: [`ChrootDirectory ${mailFolder}`, `ForceCommand internal-sftp -u 0337 -p ${depositRequests}`],
+        lines: [`ChrootDirectory ${mailFolder}`, `ForceCommand internal-sftp -u 0333 -p ${depositRequests}`],
+      },
+      {
+        user: "mailboxes",
+        lines: [`ChrootDirectory ${mailFolder}`, `ForceCommand internal-sftp -u 0027 -p ${mailboxesRequests}`],
       },
       { user: "usage", lines: [`ChrootDirectory ${usageFolder}`, `ForceCommand internal-sftp -R -p ${usageRequests}`] },
       {
         user: "*",
-        lines: [`ChrootDirectory ${mailFolder}/%u`, `ForceCommand internal-sftp -u 0777 -p ${readerRequests}`],
+        lines: [`ChrootDirectory ${mailFolder}/%u`, `ForceCommand internal-sftp -u 0377 -p ${readerRequests}`],
       },
     ],
     [...inMachines, ...machinesOf(view, "ledger")].map(({ address }) => address),
@@ -67,8 +108,10 @@ function files(view: RoleView): FileSpec[] {
     ...commonFiles(view),
     ...sshdFiles(config, view.machine.name),
     text("/usr/lib/shoal/count-usage", usageScript, 0o755),
+    text("/usr/lib/shoal/remove-foreign", foreignScript, 0o755),
     authorizedKeys("deposit", callers(view, inMachines)),
     authorizedKeys("usage", callers(view, inMachines)),
+    authorizedKeys("mailboxes", callers(view, machinesOf(view, "ledger"))),
     ...acceptFiles,
   ];
 }
@@ -96,7 +139,11 @@ export const fetchRole: Role = {
         name: "retention",
         everySeconds: 3600,
         user: "root",
-        command: remove("mail", "-mmin", `+${view.fleet.retentionDays * 24 * 60}`),
+        command: remove(
+          "mail",
+          "-mmin",
+          `+${view.fleet.retentionDays * 24 * 60 + pruningMinutes + mostPendingMinutes}`,
+        ),
       },
       {
         name: "incoming",
@@ -105,13 +152,7 @@ export const fetchRole: Role = {
         // What is left there is half a deposit, or a second name of a finished one.
         command: remove("incoming", "-mmin", "+10"),
       },
-      {
-        name: "foreign",
-        everySeconds: 60,
-        user: "root",
-        // An account owns its mail folder, so it can make empty files there: they would use up the disk's inodes.
-        command: remove("mail", "!", "-user", "deposit"),
-      },
+      { name: "foreign", everySeconds: 20, user: "root", command: ["/usr/lib/shoal/remove-foreign"] },
     ],
   }),
 };

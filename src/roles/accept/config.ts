@@ -7,6 +7,7 @@ import { readConfig } from "#host/config.ts";
 
 const path = v.pipe(v.string(), v.startsWith("/"));
 const fetchNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9));
+const user = v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/));
 const machine = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/));
 
 const inSchema = v.strictObject({
@@ -22,6 +23,9 @@ const fetchSchema = v.strictObject({
   /** Which accounts have their mail here. */
   number: fetchNumber,
   mailFolder: path,
+  /** Unix users that mail is added as, and that ledgers of mailboxes are written as. */
+  depositUser: v.optional(user, "deposit"),
+  mailboxesUser: v.optional(user, "mailboxes"),
 });
 
 const keysSchema = v.strictObject({
@@ -29,7 +33,7 @@ const keysSchema = v.strictObject({
   /** Where each account has the folder that its owner is locked into. */
   folder: path,
   /** Unix user that shoal-keys runs as. */
-  user: v.optional(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/)), "shoal-keys"),
+  user: v.optional(user, "shoal-keys"),
 });
 
 const outSchema = v.strictObject({

@@ -55,7 +55,7 @@ function derivedOf(
 ): Derived {
   if (serves.role === "in") return new RecipientsFile(known.accounts, serves, known.log);
   const places = (): Place => {
-    if (serves.role === "fetch") return fetchPlace(serves);
+    if (serves.role === "fetch") return fetchPlace(serves, etc);
     return serves.role === "out" ? outPlace(serves) : keysPlace(serves, etc, known.log);
   };
   const place = places();

@@ -149,7 +149,7 @@ export function depositKeyTests(stage: () => Stage): void {
         other: await deposit(link, "alice", Buffer.from("second")),
       };
       const tree = await mailboxes(stage());
-      assert.match(tree, new RegExp(`\\.${paths.mail} f 440 deposit:alice 2\\n`));
+      assert.match(tree, new RegExp(`\\.${paths.mail} f 444 deposit:deposit 2\\n`));
     });
 
     for (const { what, run } of attempts) {
