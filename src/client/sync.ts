@@ -7,12 +7,12 @@ import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { makeFolder } from "#host/files.ts";
 import { takeLock } from "#host/lock.ts";
 import { SftpConnection } from "#host/sftp.ts";
-import type { SshOptions } from "#host/ssh.ts";
 import { checkAccount, explainRefusedLogin, isConnectionFailure } from "./account/check-at-sync.ts";
-import { type KeyFile, loadKeys, logsIn, makeAskpass } from "./identities.ts";
+import { loadKeys } from "./identities.ts";
+import { loginOptions } from "./login.ts";
 import { type SyncFailure, type SyncResult, syncMailbox } from "./mailbox-sync.ts";
 import { DEFAULT_PROFILE, type Places } from "./places.ts";
-import { loadProfile, type Profile, sshOptionsOf } from "./profile.ts";
+import { loadProfile, type Profile } from "./profile.ts";
 import { flushInPassing } from "./send/flush.ts";
 import { outTarget } from "./send/out-login.ts";
 import { Outbox } from "./send/outbox.ts";
@@ -112,16 +112,6 @@ const LOGIN_PATIENCE_MS = 3000;
 /** ssh has no terminal here, so it can't ask for a touch itself. */
 function sayPatience(): void {
   if (process.stderr.isTTY) say("shoal", "logging in; if you use a security key, touch it now");
-}
-
-async function loginOptions(profile: Profile, places: Places, keys: readonly KeyFile[]): Promise<SshOptions> {
-  const loginKeys = keys.filter(logsIn);
-  const target: SshOptions = { ...sshOptionsOf(profile), identityFiles: loginKeys.map(({ path }) => path) };
-  const passphrase = loginKeys.find((key) => key.passphrase !== undefined)?.passphrase;
-  if (passphrase !== undefined) {
-    target.askpass = { program: await makeAskpass(places.state), env: { SHOAL_SSH_PASSPHRASE: passphrase } };
-  }
-  return target;
 }
 
 function report(profile: Profile, result: SyncResult, seconds: number): void {
