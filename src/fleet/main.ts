@@ -17,6 +17,7 @@ import { cellCommand } from "./cell/cell.ts";
 import { cellsDown, destroyCells, machineStatus } from "./cell/cells.ts";
 import type { NetworkPlan } from "./cell/network-plan.ts";
 import { networkFolder } from "./cell/places.ts";
+import { dkimVerbs } from "./dkim-verbs.ts";
 import { fleetFileOf, fleetOption, noMore, readFleet } from "./fleet-option.ts";
 import { ensureFleetKeys } from "./keys.ts";
 import { knownHostsLines } from "./known-hosts.ts";
@@ -42,6 +43,7 @@ Commands:
   logs MACHINE [NAME]   last log lines of a machine's services
   known-hosts           lines of known_hosts for users' clients
   directory create      begin the directory of accounts, signed by the operator
+  dkim COMMAND          list, roll: the keys that sign mail
   account COMMAND       add, list, suspend, resume, remove, set, submit, verify
 
 \`shoalctl help COMMAND\` tells more. Everything but check, render, known-hosts and directory needs root.
@@ -274,6 +276,7 @@ const shoalctl: Program = {
     logs,
     "known-hosts": knownHosts,
     directory: directoryVerbs,
+    dkim: dkimVerbs,
     account: accountVerbs,
   },
 };

@@ -18,6 +18,7 @@ import { defineDebianPackages } from "#fleet/cell/debian.ts";
 import type { NetworkPlan } from "#fleet/cell/network-plan.ts";
 import { networkFolder, routerNamespace } from "#fleet/cell/places.ts";
 import { type Fleet, parseFleet } from "#fleet/definition/definition.ts";
+import { dkimRecords } from "#fleet/dkim.ts";
 import { ensureFleetKeys } from "#fleet/keys.ts";
 import { knownHostsLines } from "#fleet/known-hosts.ts";
 import type { MachineSpec } from "#fleet/machine.ts";
@@ -155,7 +156,7 @@ limits:
         fleet: { domain, mx: hosts("in"), hosts: [...hosts("fetch"), ...hosts("keys"), ...hosts("out")], senders },
         people,
         userPackages: options.userPackages ?? [],
-        records: [...(options.records ?? []), ...(more.records ?? [])],
+        records: [...(options.records ?? []), ...(more.records ?? []), ...(await signingRecords(fleet))],
         ...(more.zoneTexts === undefined ? {} : { zoneTexts: more.zoneTexts }),
       }),
       ...(more.machines ?? []),
@@ -261,6 +262,12 @@ async function freeNet(): Promise<{ net: number; lock: Lock }> {
     }
   }
   throw new HostError("BUSY", `${freeNets.length} stages are open already`, { hint: "wait until one is closed" });
+}
+
+/** By which the world knows what the fleet has signed. */
+async function signingRecords(fleet: Fleet): Promise<ResourceRecord[]> {
+  const records = await dkimRecords(fleet);
+  return records.map(({ selector, txt }) => ({ name: `${selector}._domainkey.${domain}`, type: "TXT", data: txt }));
 }
 
 /** A new account as its owner makes it: the signed first state. */

@@ -14,7 +14,7 @@ const withTwo = text.replace("ledger: 1 }", "ledger: 1, out: 2 }");
 const fleet = parseFleet(withTwo, "fleet.yaml");
 
 function rendered(of: Fleet): Map<string, string> {
-  const publicKeys = new Map(fleetSecrets(of, 1).map(({ name }) => [name, `ssh-ed25519 KEY-OF-${name}`]));
+  const publicKeys = new Map(fleetSecrets(of, 1).map(({ name }) => [name, `ssh-ed25519 ${btoa(name)}`]));
   return renderPlan(fleetPlan(of, { publicKeys, dkimGeneration: 1 }));
 }
 

@@ -7,6 +7,7 @@ import { acceptParts } from "./accept.ts";
 import { json, mayRead, mayWrite, node, program } from "./node-program.ts";
 import { ownResolver, resolverFiles, resolverLinks, resolverService } from "./resolver.ts";
 import { commonFiles, isTestWorld, machinesOf, type Role, type RoleView, secret, text } from "./role.ts";
+import { signerConfig, signerFiles, signerService } from "./signer.ts";
 import { sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
 /** smtpd's ports on the machine's own loopback. */
@@ -38,7 +39,8 @@ function accept(view: RoleView) {
   return acceptParts(view, { serves, owner: "root", ledgerUid: 901, folders: ["/etc"] });
 }
 
-function submitConfig({ fleet, machine }: RoleView): SubmitConfigInput {
+function submitConfig(view: RoleView): SubmitConfigInput {
+  const { fleet, machine } = view;
   return {
     domain: fleet.domain,
     hostname: machine.hostname,
@@ -48,6 +50,7 @@ function submitConfig({ fleet, machine }: RoleView): SubmitConfigInput {
     resolver: ownResolver,
     ...(isTestWorld(fleet) ? { allowPrivate: true } : {}),
     smtpd: ports,
+    dkim: signerConfig(view),
     limits: {
       messagesPerDay,
       newRecipientsPerDay,
@@ -74,6 +77,7 @@ function files(view: RoleView): FileSpec[] {
     text(relayScript, renderRelayScript({ socket }), 0o755),
     json(configFile, config),
     secret(threadKey, `threads/${machine.name}`, user),
+    ...signerFiles(view),
     secret(queueKey, `queue/${machine.name}`, "root"),
     text(
       "/etc/smtpd.conf",
@@ -99,6 +103,7 @@ function services(view: RoleView): ServiceSpec[] {
     accept(view).service,
     sshdService,
     resolverService,
+    signerService(view, user),
     {
       name: "smtpd",
       user: "root",
@@ -146,7 +151,7 @@ export const outRole: Role = {
     ];
   },
   machine: (view) => ({
-    packages: ["smtp-server", "validating-resolver", ...accept(view).packages],
+    packages: ["smtp-server", "ssh-client", "validating-resolver", ...accept(view).packages],
     users: [...users, ...accept(view).users],
     folders: [
       ...accept(view).folders,

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { HostError } from "#core/errors.ts";
 import { WireReader } from "#core/ssh/wire.ts";
 import { exec } from "#host/exec.ts";
@@ -98,7 +98,7 @@ test("both signatures verify, whatever the body", async () => {
     "From the start\r\n>From quoted\r\n",
     Buffer.concat([Buffer.from([0xff, 0xfe, 0x80]), Buffer.from(" größer\r\n")]),
     `${"x".repeat(998)}\r\n${" ".repeat(998)}\r\n`,
-    `${"long body with some words in each line\r\n".repeat(5000)}`,
+    "long body with some words in each line\r\n".repeat(5000),
   ];
   const messages = await Promise.all(bodies.map((body) => signed(body)));
   const found = await dkimVerdicts(messages, records);
@@ -182,8 +182,9 @@ test("fields that stand more than once, and long lists of them, are signed from 
   assert.deepEqual(asShort(await verdicts(Buffer.from(swapped, "latin1"))), both(false));
 });
 
-test("a message of many megabytes is signed in no time worth telling", async () => {
-  const body = `${"bm90aGluZyB0byByZWFkIGhlcmUsIGJ1dCBhIGxvdCBvZiBpdCBmb3IgYSBmaWxlIHRoYXQgaXMgbGFyZ2U=\r\n".repeat(300_000)}`;
+test("a message of many megabytes is signed, too", async () => {
+  const line = "bm90aGluZyB0byByZWFkIGhlcmUsIGJ1dCBhIGxvdCBvZiBpdCBmb3IgYSBmaWxlIHRoYXQgaXMgbGFyZ2U=\r\n";
+  const body = line.repeat(300_000);
   assert.deepEqual(asShort(await verdicts(await signed(body))), both(true));
 });
 
