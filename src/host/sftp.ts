@@ -302,6 +302,12 @@ export class SftpConnection {
     await this.#channel.request(REQUEST.extended, ["hardlink@openssh.com", from, to], what, "status");
   }
 
+  /** Gives a file another name; what has that name is replaced in one step (`posix-rename@openssh.com`). */
+  async replace(from: string, to: string): Promise<void> {
+    const what = `rename "${from}" to "${to}"`;
+    await this.#channel.request(REQUEST.extended, ["posix-rename@openssh.com", from, to], what, "status");
+  }
+
   /** Attributes of a name; a symbolic link is not followed. */
   async lstat(path: string): Promise<SftpAttributes> {
     const reply = await this.#channel.request(REQUEST.lstat, [path], `look at "${path}"`, "attributes");

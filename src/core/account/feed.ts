@@ -17,6 +17,9 @@ export const MAX_RECORD_BYTES: Readonly<Record<RecordKind, number>> = {
   state: MAX_STATE_BYTES + MAX_SIGNATURES * MAX_SIGNATURE_BYTES,
 };
 
+/** A list of the keys that sign mailboxes (docs/formats/mailbox-ledger.md, "Signers"): body and signatures. */
+const MAX_LIST_BYTES = 64 * 1024 + MAX_SIGNATURES * MAX_SIGNATURE_BYTES;
+
 export type RecordKind = "directory" | "state";
 
 /** One record with its acceptance: of the directory, or of the account that it names itself. */
@@ -73,9 +76,14 @@ export interface AnswerFrame {
 
 export type AnswersFrame = AliveFrame | AnswerFrame;
 
+/** `signer` is answered like `status`, with other JSON. */
+export type OperatorQuestion = "dump" | "signer" | "status";
+
 export type OperatorFrame =
   | { readonly kind: "submit"; readonly of: RecordKind; readonly signed: Buffer }
-  | { readonly kind: "ask"; readonly what: "dump" | "status" };
+  /** A list of the keys that sign mailboxes. */
+  | { readonly kind: "certify"; readonly signed: Buffer }
+  | { readonly kind: "ask"; readonly what: OperatorQuestion };
 
 export type ReplyFrame =
   | RecordFrame
@@ -176,6 +184,7 @@ const RECORD = new RegExp(`^(directory|state) ${NUMBER} ${NUMBER}$`);
 const PROPOSAL = new RegExp(`^proposal ${NUMBER} (\\S+) ${NUMBER}$`);
 const ANSWER = new RegExp(`^answer ${NUMBER} ${CODE} (-|[1-9][0-9]{0,14}) (.+)$`);
 const SUBMIT = new RegExp(`^(directory|state) ${NUMBER}$`);
+const CERTIFY = new RegExp(`^signers ${NUMBER}$`);
 const REPLY = new RegExp(`^answer ${CODE} (.+)$`);
 const STATUS = new RegExp(`^status ${NUMBER}$`);
 
@@ -263,7 +272,9 @@ export function fromJudge(): FeedReader<AnswersFrame> {
 /** What the operator says to the ledger. */
 export function fromOperator(): FeedReader<OperatorFrame> {
   return new FeedReader<OperatorFrame>((line): Parsed<OperatorFrame> | null => {
-    if (line === "dump" || line === "status") return { frame: { kind: "ask", what: line } };
+    if (line === "dump" || line === "signer" || line === "status") return { frame: { kind: "ask", what: line } };
+    const [, listBytes] = CERTIFY.exec(line) ?? [];
+    if (listBytes !== undefined) return payload(listBytes, MAX_LIST_BYTES, (signed) => ({ kind: "certify", signed }));
     const [, of, bytes = ""] = SUBMIT.exec(line) ?? [];
     if (of !== "directory" && of !== "state") return null;
     return payload(bytes, MAX_RECORD_BYTES[of], (signed) => ({ kind: "submit", of, signed }));
@@ -301,6 +312,7 @@ function headOf(frame: Frame): string {
     return `answer ${frame.number} ${frame.code} ${frame.version ?? "-"} ${plainText(frame.text)}`;
   }
   if (frame.kind === "submit") return `${frame.of} ${frame.signed.length}`;
+  if (frame.kind === "certify") return `signers ${frame.signed.length}`;
   if (frame.kind === "ask") return frame.what;
   if (frame.kind === "reply") return `answer ${frame.code} ${plainText(frame.text)}`;
   if (frame.kind === "status") return `status ${frame.json.length}`;

@@ -1,9 +1,10 @@
-/** The other side of the operator's socket: what `submit`, `status` and `dump` do. */
+/** The other side of the operator's socket: what `submit`, `status`, `signer`, `certify` and `dump` do. */
 
 import { createConnection, type Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { fromOperator, type ReplyFrame, toOperator } from "#core/account/feed.ts";
-import { FormatError, HostError } from "#core/errors.ts";
+import { buffer } from "node:stream/consumers";
+import { fromOperator, type OperatorFrame, type ReplyFrame, toOperator } from "#core/account/feed.ts";
+import { FormatError, HostError, PolicyError } from "#core/errors.ts";
 import { FeedConnection } from "#host/feed-connection.ts";
 
 type Line = FeedConnection<ReplyFrame>;
@@ -23,7 +24,7 @@ export async function submit(path: string, input: Readable, print: (reply: Reply
     for await (const chunk of input as AsyncIterable<Buffer>) {
       const frames = reader.push(chunk);
       for (const frame of frames) {
-        if (frame.kind !== "submit") throw new FormatError("FEED", `"${frame.what}" can't be submitted`);
+        if (frame.kind === "ask") throw new FormatError("FEED", `"${frame.what}" can't be submitted`);
       }
       await connection.send(...frames);
       for (let left = frames.length; left > 0; ) {
@@ -43,14 +44,29 @@ export async function submit(path: string, input: Readable, print: (reply: Reply
   }
 }
 
-/** The JSON of the ledger's status. @throws HostError NETWORK */
-export async function status(path: string): Promise<string> {
+/** The JSON of the ledger's status, or of its signer. @throws HostError NETWORK; PolicyError REFUSED */
+export async function askFor(what: "signer" | "status", path: string): Promise<string> {
+  const frame = await oneAnswer(path, { kind: "ask", what });
+  if (frame?.kind === "status") return frame.json.toString("utf8");
+  if (frame?.kind === "reply") throw new PolicyError("REFUSED", frame.text);
+  throw new FormatError("FEED", `the ledger said something else than its ${what}`);
+}
+
+/** Hands in a signed list of the keys that sign mailboxes. @returns the ledger's answer @throws HostError NETWORK */
+export async function certify(path: string, input: Readable): Promise<ReplyFrame & { readonly kind: "reply" }> {
+  const signed = await buffer(input);
+  if (signed.length === 0) throw new FormatError("SIGNERS", "expected a signed list of signers on standard input");
+  const frame = await oneAnswer(path, { kind: "certify", signed });
+  if (frame?.kind !== "reply") throw new FormatError("FEED", "the ledger did not answer the list");
+  return frame;
+}
+
+async function oneAnswer(path: string, question: OperatorFrame): Promise<ReplyFrame | undefined> {
   const connection = await connect(path);
   try {
-    await connection.send({ kind: "ask", what: "status" });
+    await connection.send(question);
     const [frame] = await nextFrames(connection);
-    if (frame?.kind === "status") return frame.json.toString("utf8");
-    throw new FormatError("FEED", "the ledger said something else than its status");
+    return frame;
   } finally {
     connection.close();
   }

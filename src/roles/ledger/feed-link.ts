@@ -50,6 +50,7 @@ export class FeedLink {
   readonly #store: AccountStore;
   readonly #now: () => number;
   readonly #log: (text: string) => void;
+  readonly #onTook: (account: string) => void;
   #connected = false;
   #hasSpoken = false;
   /** Versions that the machine has said it has. */
@@ -64,8 +65,18 @@ export class FeedLink {
   #lastRefusal: Refusal | null = null;
   #wake: (() => void) | null = null;
 
-  /** @param now Unix seconds */
-  constructor(accounts: Accounts, store: AccountStore, now: () => number, log: (text: string) => void) {
+  /**
+   * @param now Unix seconds
+   * @param onTook called when the machine has said that it has another version of an account
+   */
+  constructor(
+    accounts: Accounts,
+    store: AccountStore,
+    now: () => number,
+    log: (text: string) => void,
+    onTook: (account: string) => void,
+  ) {
+    this.#onTook = onTook;
     this.#accounts = accounts;
     this.#store = store;
     this.#now = now;
@@ -77,6 +88,11 @@ export class FeedLink {
     if (this.#forked.has(account) || this.#ahead.has(account)) return;
     this.#due.add(account);
     this.#wake?.();
+  }
+
+  /** The version of an account that the machine has said it has; 0 for none, and before it has ever spoken. */
+  taken(account: string): number {
+    return this.#taken.get(account) ?? 0;
   }
 
   get status(): FeedStatus {
@@ -220,6 +236,7 @@ export class FeedLink {
     if (frame.kind === "took") {
       this.#taken.set(account, version);
       this.#refused.delete(account);
+      if (account !== null) this.#onTook(account);
       return;
     }
     // Versions behind a refused one are refused as well: the first says why.

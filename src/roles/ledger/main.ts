@@ -8,7 +8,7 @@ import { FEED_HELLO, printFrame, type ReplyFrame } from "#core/account/feed.ts";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { giveUpPowers } from "#host/powers.ts";
-import { dump, status, submit } from "./ask.ts";
+import { askFor, certify, dump, submit } from "./ask.ts";
 import { type LedgerConfig, readLedgerConfig } from "./config.ts";
 import { restore } from "./restore.ts";
 import { serve } from "./serve.ts";
@@ -21,7 +21,9 @@ const program: Program = {
   help: `Usage: ${name} serve CONFIG     keep the accounts of a domain and feed the machines
        ${name} submit CONFIG    hand in records from standard input
        ${name} status CONFIG    one line of JSON: how the machines are
-       ${name} dump CONFIG      print all records
+       ${name} signer CONFIG    one line of JSON: the key that signs mailboxes
+       ${name} certify CONFIG   take a signed list of such keys from standard input
+       ${name} dump CONFIG      print all records, not the mailboxes
        ${name} restore CONFIG   make an empty store of a dump on standard input
 
 CONFIG is /etc/shoal/ledger.json unless named.
@@ -41,8 +43,17 @@ CONFIG is /etc/shoal/ledger.json unless named.
       return (await submit(socket, process.stdin, printReply)) ? EXIT.ok : EXIT.failure;
     }),
     status: verb("prints one line of JSON", async ({ socket }) => {
-      print(`${await status(socket)}\n`);
+      print(`${await askFor("status", socket)}\n`);
       return EXIT.ok;
+    }),
+    signer: verb("prints one line of JSON: publicKey, listedUntil, list", async ({ socket }) => {
+      print(`${await askFor("signer", socket)}\n`);
+      return EXIT.ok;
+    }),
+    certify: verb("takes a list of the keys that sign mailboxes, signed by the operator", async ({ socket }) => {
+      const answer = await certify(socket, process.stdin);
+      print(`${answer.code} ${answer.text}\n`);
+      return answer.code === "ACCEPTED" ? EXIT.ok : EXIT.failure;
     }),
     dump: verb("prints all records, then `end`", async ({ socket }) => {
       print(`${FEED_HELLO}\n`);

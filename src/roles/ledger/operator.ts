@@ -2,19 +2,25 @@
 
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { fromOperator, type OperatorFrame } from "#core/account/feed.ts";
+import { fromOperator, type OperatorFrame, type OperatorQuestion, type ReplyFrame } from "#core/account/feed.ts";
+import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import type { AccountStore } from "#host/account-store.ts";
 import { FeedConnection } from "#host/feed-connection.ts";
 import type { Judge } from "./judge.ts";
+import type { MailboxService } from "./mailboxes/service.ts";
 
 /** Records of a dump that are in memory at once: a record of the directory can have 4 MiB. */
 const RECORDS_AT_ONCE = 16;
+
+const NO_MAILBOXES = { code: "NO-MAILBOXES", text: "this ledger keeps no signed mailboxes" };
 
 export interface OperatorOptions {
   readonly judge: Judge;
   readonly store: AccountStore;
   /** What `status` prints, see shoal-ledger.8.md. */
   readonly status: () => object;
+  /** Null where there are no signed mailboxes. */
+  readonly mailboxes: Pick<MailboxService, "certify" | "report"> | null;
   readonly log: (text: string) => void;
 }
 
@@ -32,6 +38,7 @@ export async function serveOperator(socket: Socket, options: OperatorOptions): P
       for (const [index, frame] of frames.entries()) {
         const verdict = await verdicts[index];
         if (frame.kind === "ask") await tell(frame.what, connection, options);
+        else if (frame.kind === "certify") await connection.send(certify(frame.signed, options));
         else if (verdict) await connection.send({ kind: "reply", code: verdict.code, text: verdict.text });
       }
     }
@@ -43,13 +50,29 @@ export async function serveOperator(socket: Socket, options: OperatorOptions): P
   }
 }
 
+function certify(signed: Buffer, { mailboxes }: OperatorOptions): ReplyFrame {
+  if (mailboxes === null) return { kind: "reply", ...NO_MAILBOXES };
+  try {
+    const { time, signers } = mailboxes.certify(signed);
+    return { kind: "reply", code: "ACCEPTED", text: `the list of ${time} with ${signers.length} keys was accepted` };
+  } catch (error) {
+    if (!(error instanceof FormatError || error instanceof VerifyError || error instanceof PolicyError)) throw error;
+    return { kind: "reply", code: error.code, text: error.message };
+  }
+}
+
 async function tell(
-  what: "dump" | "status",
+  what: OperatorQuestion,
   connection: FeedConnection<OperatorFrame>,
-  { store, status }: OperatorOptions,
+  { store, status, mailboxes }: OperatorOptions,
 ): Promise<void> {
-  if (what === "status") {
-    await connection.send({ kind: "status", json: Buffer.from(JSON.stringify(status())) });
+  if (what === "signer" && mailboxes === null) {
+    await connection.send({ kind: "reply", ...NO_MAILBOXES });
+    return;
+  }
+  if (what !== "dump") {
+    const answer = what === "signer" ? mailboxes?.report() : status();
+    await connection.send({ kind: "status", json: Buffer.from(JSON.stringify(answer)) });
     return;
   }
   for (const account of [null, ...store.accounts()]) {

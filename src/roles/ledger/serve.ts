@@ -12,6 +12,7 @@ import type { LedgerConfig } from "./config.ts";
 import { FeedLink, type FeedStatus } from "./feed-link.ts";
 import { Judge } from "./judge.ts";
 import { keepLinked } from "./machine-link.ts";
+import { type MailboxesStatus, MailboxService } from "./mailboxes/service.ts";
 import { serveOperator } from "./operator.ts";
 import { serveProposals } from "./proposals-link.ts";
 
@@ -27,6 +28,8 @@ export interface LedgerStatus {
     /** Whether what users hand in there comes up; null where they can't. */
     readonly proposals: boolean | null;
   })[];
+  /** Null where there are no signed mailboxes. */
+  readonly mailboxes: MailboxesStatus | null;
 }
 
 /**
@@ -48,14 +51,26 @@ export async function serve(
   const machines = config.machines.map((machine) => {
     const tell = (text: string): void => log(`${machine.machine}: ${text}`);
     const proposals: { connection: FeedConnection<KeysFrame> | null } = { connection: null };
-    return { machine, tell, feed: new FeedLink(accounts, store, now, tell), proposals };
+    const onTook = (account: string): void => mailboxes?.noteTaken(machine.machine, account);
+    return { machine, tell, feed: new FeedLink(accounts, store, now, tell, onTook), proposals };
   });
+  const taken = (name: string, account: string): number =>
+    machines.find(({ machine }) => machine.machine === name)?.feed.taken(account) ?? 0;
+  const mailboxes: MailboxService | null =
+    config.mailboxes === undefined
+      ? null
+      : await MailboxService.open({
+          config: config.mailboxes,
+          domain: config.domain,
+          ...{ accounts, now, taken, log, die },
+        });
   const judge = new Judge({
     accounts,
     store,
     now,
     tell: (changed) => {
       for (const { feed } of machines) for (const account of changed) feed.note(account);
+      mailboxes?.note(changed);
     },
     die,
   });
@@ -65,8 +80,12 @@ export async function serve(
     machines: machines.map(({ machine: { machine, role }, feed, proposals }) => {
       return { machine, role, ...feed.status, proposals: role === "keys" ? proposals.connection?.isUp === true : null };
     }),
+    mailboxes: mailboxes?.status ?? null,
   });
-  const server = await listenAt(config.socket, (socket) => void serveOperator(socket, { judge, store, status, log }));
+  const server = await listenAt(
+    config.socket,
+    (socket) => void serveOperator(socket, { judge, store, status, mailboxes, log }),
+  );
   server.on("error", die);
   for (const { machine, tell, feed, proposals } of machines) {
     keepLinked({
@@ -85,6 +104,7 @@ export async function serve(
       log: (text) => tell(`proposals: ${text}`),
     }).catch(die);
   }
+  await mailboxes?.start();
   log(`ready: ${accounts.standings.size} accounts, directory version ${status().directory}`);
 }
 
