@@ -17,8 +17,9 @@ export const worldPackages: Readonly<Record<string, readonly string[]>> = {
   postfix: ["postfix", "ca-certificates", "openssl"],
   exim: ["exim4-daemon-light", "ca-certificates", "openssl"],
   swaks: ["swaks"],
-  "mail-programs": ["tmux", "nano", "neomutt", "aerc", "git", "git-email"],
+  "mail-programs": ["tmux", "vim-tiny", "neomutt", "aerc", "git", "git-email", "libmailtools-perl"],
   "dkim-verifier": ["python3-dkim", "python3-nacl"],
+  "perl-dkim-verifier": ["libmail-dkim-perl"],
 };
 
 export interface WorldOptions {
