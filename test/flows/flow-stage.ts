@@ -5,7 +5,7 @@ import { after, before } from "node:test";
 import { openStage, type Stage, type StageOptions } from "#test/world/stage.ts";
 
 /**
- * Call this once at the top of a test file, `NAME.test.ts`: the stage is called NAME.
+ * Call this once at the top of a test file, `NAME.test.ts`: its stage is named after it.
  * @returns a function that gives the stage, to be called inside of tests
  */
 export function flowStage(options: Partial<StageOptions> = {}): () => Stage {
@@ -28,7 +28,7 @@ export function flowStage(options: Partial<StageOptions> = {}): () => Stage {
   before(async () => {
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
-    opening = openStage({ name: basename(process.argv[1] ?? "", ".test.ts"), ...options });
+    opening = openStage({ name: nameOf(process.argv[1] ?? ""), ...options });
     stage = await opening;
   });
   after(async () => {
@@ -40,4 +40,9 @@ export function flowStage(options: Partial<StageOptions> = {}): () => Stage {
     if (stage === undefined) throw new Error("the stage is open only while tests run");
     return stage;
   };
+}
+
+/** Names of fleets have at most ten letters and digits. */
+function nameOf(file: string): string {
+  return basename(file, ".test.ts").replaceAll("-", "").slice(0, 10);
 }
