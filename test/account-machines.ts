@@ -10,6 +10,7 @@ import { type Accepted, printChain } from "#core/account/chain.ts";
 import { authKeys, ownerKeys } from "#core/account/derive.ts";
 import { acceptStep, parseProposal, type Standing } from "#core/account/step.ts";
 import { tryExec } from "#host/exec.ts";
+import { TestLedger } from "#test/mailbox-server.ts";
 import { startSshd, type TestSshd } from "#test/sshd.ts";
 
 export interface Ran {
@@ -32,6 +33,8 @@ export class AccountMachines {
   readonly keysFolder: string;
   readonly fetchFolder: string;
   readonly knownHosts: string;
+  /** Signs the mailbox; what it is given lies in {@link fetchFolder}. */
+  readonly ledger: TestLedger;
   readonly versions: Accepted[] = [];
   standing: Standing | null = null;
   /** What the judge says instead of judging. */
@@ -47,6 +50,7 @@ export class AccountMachines {
     this.keysFolder = join(keys.folder, "account");
     this.fetchFolder = join(fetch.folder, "account");
     this.knownHosts = join(fetch.folder, "both_hosts");
+    this.ledger = new TestLedger(this.domain, this.fetchFolder);
   }
 
   static async start(): Promise<AccountMachines> {
@@ -56,12 +60,13 @@ export class AccountMachines {
     );
     const { keysFolder, fetchFolder, keys, fetch } = machines;
     for (const folder of ["answer", "account"]) await mkdir(join(keysFolder, folder), { recursive: true });
-    for (const folder of ["mail", "ledger", "del", "account"]) await mkdir(join(fetchFolder, folder), { recursive: true });
+    for (const folder of ["mail", "ledger", "del", "account"])
+      await mkdir(join(fetchFolder, folder), { recursive: true });
     await writeFile(join(keysFolder, "proposal"), "");
     const hosts = await Promise.all([keys, fetch].map(({ knownHostsFile }) => readFile(knownHostsFile, "utf8")));
     // Two names of one computer, so that messages tell which machine they are of.
     const lines = hosts.map((line) => line + line.replace("127.0.0.1", "localhost"));
-    await writeFile(machines.knownHosts, lines.join(""));
+    await writeFile(machines.knownHosts, [...lines, machines.ledger.operatorLine].join(""));
     await machines.#publish();
     machines.#timer = setInterval(() => void machines.#judge(), POLL_MS);
     return machines;
@@ -115,6 +120,7 @@ export class AccountMachines {
     if (this.versions.length === 0) return;
     await this.show("keys", this.versions);
     await this.show("fetch", this.versions);
+    if (this.standing !== null) await this.ledger.publish(this.standing);
   }
 
   async #judge(): Promise<void> {

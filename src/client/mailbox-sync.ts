@@ -1,6 +1,7 @@
 /**
  * Brings the mailbox home: list, download, check, open, store, and only then delete. All steps overlap: while the first
- * files are stored the last are still asked for. Every request travels without waiting for the answer to another one.
+ * files are stored the last are still asked for. Every request travels without waiting for the answer to another one. Where
+ * there is a ledger, it says what is fetched, and whoever called deletes (`sync-proven.ts`).
  */
 
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
@@ -38,6 +39,12 @@ export interface SyncOptions {
   storage: Storage;
   /** Leave everything on the server. */
   keep: boolean;
+  /** What is fetched of the folder; default: what the server lists. */
+  listing?: AsyncIterable<readonly Pick<FolderEntry, "name" | "size">[]>;
+  /** Asked before a file is opened; without a yes it is left where it is. */
+  isGenuine?(name: string, file: Buffer): boolean;
+  /** Told of each file that is safe here, in place of its being removed from the server. */
+  whenSafe?(name: string): void;
   onProgress?(result: SyncResult): void;
 }
 
@@ -57,6 +64,11 @@ interface Mail {
   size: number;
 }
 
+/** Before the first file. */
+export function nothingDone(): SyncResult {
+  return { listed: 0, downloaded: 0, stored: 0, duplicates: 0, failed: [], deleted: 0, bytes: 0 };
+}
+
 /**
  * @returns what was done, and the error that ended it before its time, if any. What was stored until then is stored
  *   and, as far as the connection allowed, deleted on the server.
@@ -68,15 +80,7 @@ export async function syncMailbox(options: SyncOptions): Promise<{ result: SyncR
 }
 
 class MailboxSync {
-  readonly result: SyncResult = {
-    listed: 0,
-    downloaded: 0,
-    stored: 0,
-    duplicates: 0,
-    failed: [],
-    deleted: 0,
-    bytes: 0,
-  };
+  readonly result = nothingDone();
   interruption: unknown;
   readonly #options: SyncOptions;
   readonly #bytes = new Budget(MAX_BYTES_IN_FLIGHT);
@@ -103,9 +107,9 @@ class MailboxSync {
   }
 
   async #startAll(): Promise<void> {
-    const { sftp, folder } = this.#options;
+    const { sftp, folder, listing } = this.#options;
     let open: Budget | undefined;
-    for await (const entries of sftp.entries(folder)) {
+    for await (const entries of listing ?? sftp.entries(folder)) {
       // Asked before the listing, so the answer is there and costs no round trip.
       open ??= new Budget(Math.min(MAX_FILES_IN_FLIGHT, Math.max(1, (await sftp.limits()).maxOpenHandles - 8)));
       const place = open;
@@ -130,7 +134,7 @@ class MailboxSync {
   }
 
   /** Picks what is mail and not yet here; the server may forget what is. */
-  async #newMail(entries: readonly FolderEntry[]): Promise<Mail[]> {
+  async #newMail(entries: readonly Pick<FolderEntry, "name" | "size">[]): Promise<Mail[]> {
     const mails = new Map<string, Mail>();
     for (const { name, size } of entries) {
       const digest = MAIL_NAME.exec(name)?.[1];
@@ -160,6 +164,7 @@ class MailboxSync {
         file = await this.#options.sftp.readFile(`${this.#options.folder}/${name}`, MAX_MAIL_BYTES, announced);
         this.result.downloaded += 1;
         this.result.bytes += file.length;
+        if (this.#options.isGenuine?.(name, file) === false) file = undefined;
       } catch (error) {
         this.#note(name, error);
       }
@@ -183,6 +188,7 @@ class MailboxSync {
 
   async #remove({ name }: Mail): Promise<void> {
     if (this.#options.keep) return;
+    if (this.#options.whenSafe !== undefined) return this.#options.whenSafe(name);
     try {
       await this.#options.sftp.remove(`${this.#options.folder}/${name}`);
       this.result.deleted += 1;

@@ -3,6 +3,8 @@
 import { readableBytes } from "#cli/columns.ts";
 import type { Verb } from "#cli/command.ts";
 import { complain, Progress, print, say } from "#cli/terminal.ts";
+import { visibleJson } from "#cli/visible.ts";
+import type { Standing } from "#core/account/step.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { makeFolder } from "#host/files.ts";
 import { takeLock } from "#host/lock.ts";
@@ -10,32 +12,43 @@ import { SftpConnection } from "#host/sftp.ts";
 import { checkAccount, explainRefusedLogin, isConnectionFailure } from "./account/check-at-sync.ts";
 import { loadKeys } from "./identities.ts";
 import { loginOptions } from "./login.ts";
-import { type SyncFailure, type SyncResult, syncMailbox } from "./mailbox-sync.ts";
+import { Alerts } from "./mailbox/alerts.ts";
+import { Auditor } from "./mailbox/auditor.ts";
+import { type DeviceSigner, deviceSigner } from "./mailbox/device-signer.ts";
+import { isAlarming, type Proof, proofInJson, reportProof } from "./mailbox/report-proof.ts";
+import { MailboxState } from "./mailbox/state.ts";
+import { nothingDone, type SyncFailure, type SyncOptions, type SyncResult, syncMailbox } from "./mailbox-sync.ts";
 import { DEFAULT_PROFILE, type Places } from "./places.ts";
 import { loadProfile, type Profile } from "./profile.ts";
 import { flushInPassing } from "./send/flush.ts";
 import { outTarget } from "./send/out-login.ts";
 import { Outbox } from "./send/outbox.ts";
 import { Storekeeper } from "./storekeeper.ts";
+import { syncProven } from "./sync-proven.ts";
 
 export const syncVerb: Verb = {
   help: `usage: shoal sync [--profile NAME] [--keep] [--json]
 
-Fetches new mail: downloads it over one SSH connection, checks that each file
-is what its name promises, opens it with your keys, stores it in the Maildir,
-and removes it from the server once it is safe on this computer's disk. It may
-be interrupted at any moment: nothing is lost, nothing comes twice.
+Fetches new mail: holds the mailbox against the list of what was delivered,
+which the server's signer has signed, downloads what is new over one SSH
+connection, checks that each file is what was delivered, opens it with your
+keys, stores it in the Maildir, and removes it from the server once it is safe
+on this computer's disk, with a note that this computer signs. It may be
+interrupted at any moment: nothing is lost, nothing comes twice.
 
   --profile NAME  profile to use, default "default"
   --keep          leave everything on the server
   --json          print the result as one JSON object in the last line
 
-On the way it looks at the account that the server shows, and says so if that
-is not the one that this computer knows. Then it sends what waits in the outbox.
+What does not fit is said, not opened, and listed until you have acknowledged
+it: "shoal alerts". On the way it looks at the account that the server shows,
+and says so if that is not the one that this computer knows. Then it sends what
+waits in the outbox.
 
 Exit status: 0 all is well, 65 some files could not be opened (they stay on
-the server), 75 the network or this computer's disk failed: try again, 76 the
-server shows another history of the account, or less of it.
+the server), 75 the network or this computer's disk failed, or what is removed
+could not be signed: try again, 76 the server shows another mailbox or account
+than it should, 78 the operator's key is not known.
 
 Example:
   shoal sync && mutt -f ~/Mail/shoal
@@ -47,11 +60,14 @@ Example:
     await makeFolder(places.state, 0o700);
     const lock = takeLock(places.lock, "shoal sync for this profile");
     try {
-      const { result, interruption, accountError } = await fetchMail(profile, places, options["keep"] === true);
+      const fetched = await fetchMail(profile, places, options["keep"] === true);
+      const { result, proof, interruption, accountError, removalError } = fetched;
       const seconds = Math.round(performance.now() - start) / 1000;
       report(profile, result, seconds);
-      if (options["json"] === true) print(`${JSON.stringify({ ...result, seconds })}\n`);
-      if (accountError !== undefined) complain("shoal", accountError);
+      const alerts = proof === null ? [] : await new Alerts(new MailboxState(places)).list();
+      if (proof !== null) reportProof(proof, alerts);
+      if (options["json"] === true) print(`${visibleJson({ ...result, ...proofInJson(proof, alerts), seconds })}\n`);
+      for (const error of [accountError, removalError]) if (error !== undefined) complain("shoal", error);
       await flushInPassing({
         outbox: new Outbox(places.outbox),
         places,
@@ -59,6 +75,8 @@ Example:
       });
       if (interruption !== undefined) throw await explainRefusedLogin(interruption, profile, places);
       if (accountError !== undefined) return exitStatusOf(accountError);
+      if (proof !== null && isAlarming(proof.audit.findings)) return EXIT.protocol;
+      if (removalError !== undefined) return exitStatusOf(removalError);
       return result.failed.length > 0 ? EXIT.data : EXIT.ok;
     } finally {
       lock.release();
@@ -66,11 +84,16 @@ Example:
   },
 };
 
-async function fetchMail(
-  profile: Profile,
-  places: Places,
-  keep: boolean,
-): Promise<{ result: SyncResult; interruption: unknown; accountError: unknown }> {
+interface Fetched {
+  readonly result: SyncResult;
+  /** Null for profiles without an address, whose mailboxes have no ledger. */
+  readonly proof: Proof | null;
+  readonly interruption: unknown;
+  readonly accountError: unknown;
+  readonly removalError: unknown;
+}
+
+async function fetchMail(profile: Profile, places: Places, keep: boolean): Promise<Fetched> {
   const keys = await loadKeys(profile.identities);
   // Logging in takes several round trips: the disk and the keys are made ready meanwhile.
   const sftp = SftpConnection.start(await loginOptions(profile, places, keys));
@@ -82,29 +105,48 @@ async function fetchMail(
     () => clearTimeout(patience),
     () => clearTimeout(patience),
   );
-  const account = checkAccount(sftp, profile, places).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+  const onProgress = ({ stored, failed, listed, duplicates, bytes }: SyncResult): void => {
+    progress.update(stored + failed.length + duplicates, listed, readableBytes(bytes));
+  };
   try {
-    const { result, interruption } = await syncMailbox({
-      sftp,
-      folder: profile.folder,
-      storage,
-      keep,
-      onProgress({ stored, failed, listed, duplicates, bytes }) {
-        progress.update(stored + failed.length + duplicates, listed, readableBytes(bytes));
-      },
-    });
-    const accountError = await account;
-    const isNew = interruption === undefined || !isConnectionFailure(accountError);
-    return { result, interruption, accountError: isNew ? accountError : undefined };
+    const { domain } = profile;
+    if (domain === undefined) return await fetchUnproven(sftp, profile, places, { storage, keep, onProgress });
+    const auditor = new Auditor(sftp, { ...profile, domain }, places);
+    const signer = (standing: Standing): Promise<DeviceSigner | null> => deviceSigner(keys, standing, places);
+    const proven = await syncProven({ sftp, auditor, storage, keep, signer, onProgress });
+    return { ...proven, proof: proven };
+  } catch (interruption) {
+    const nothing = { proof: null, accountError: undefined, removalError: undefined };
+    return { result: nothingDone(), interruption, ...nothing };
   } finally {
+    clearTimeout(patience);
     progress.finish();
     // Everything was answered: another round trip for a goodbye gives nobody anything.
     sftp.kill();
     await storage.close();
   }
+}
+
+/** From a server whose keys were put in place by hand: there is no ledger, and perhaps an account. */
+async function fetchUnproven(
+  sftp: SftpConnection,
+  profile: Profile,
+  places: Places,
+  how: Pick<SyncOptions, "storage" | "keep" | "onProgress">,
+): Promise<Fetched> {
+  const account = checkAccount(sftp, profile, places).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const { result, interruption } = await syncMailbox({ sftp, folder: profile.folder, ...how });
+  const accountError = await account;
+  const isNew = interruption === undefined || !isConnectionFailure(accountError);
+  return {
+    result,
+    interruption,
+    accountError: isNew ? accountError : undefined,
+    ...{ proof: null, removalError: undefined },
+  };
 }
 
 const LOGIN_PATIENCE_MS = 3000;

@@ -13,11 +13,13 @@ export const EXIT = {
   config: 78,
 } as const;
 
+const WORD_AGAINST_WORD: ReadonlySet<string> = new Set(["ACCOUNT", "FORK", "ROLLBACK"]);
+
 /** The exit status that belongs to an error. */
 export function exitStatusOf(error: unknown): number {
   if (error instanceof FormatError) return error.code === "CONFIG" ? EXIT.config : EXIT.data;
   // Another machine's word against what is known: no fault of the data at hand.
-  if (error instanceof VerifyError && (error.code === "FORK" || error.code === "ROLLBACK")) return EXIT.protocol;
+  if (error instanceof VerifyError && WORD_AGAINST_WORD.has(error.code)) return EXIT.protocol;
   if (error instanceof VerifyError) return EXIT.data;
   if (error instanceof PolicyError) return error.code === "USAGE" ? EXIT.usage : EXIT.denied;
   if (error instanceof HostError) return EXIT.temporary;

@@ -450,11 +450,12 @@ test("a computer that was told no id remembers the first one, and says so once",
   assert.equal((await shown(phone)).known, "seen");
 });
 
-test("a server that knows no accounts is left alone", async () => {
+test("a server that shows no account is no server of an address: nothing proves its mail", async () => {
   await admitted();
   await rm(join(machines.fetchFolder, "account"), { recursive: true });
   const phone = await machines.computer("phone");
   await ok(phone, "init", "alice@example.org", ...machines.options, "--identity", join(laptop.config, "id_ed25519"));
-  const { stderr } = await ok(phone, "sync");
-  assert.match(stderr, /^shoal: 0 new in [^\n]*\n$/);
+  const { status, stderr } = await phone.run(["sync"]);
+  assert.equal(status, 76, stderr);
+  assert.match(stderr, /error: "127\.0\.0\.1" shows no account, so nothing proves its mail\nshoal: hint: /);
 });

@@ -20,6 +20,10 @@ export class MailboxState {
     return join(this.#folder, "memory");
   }
 
+  get alertsPath(): string {
+    return join(this.#folder, "alerts.json");
+  }
+
   /**
    * Null on a device that has not seen the mailbox yet.
    * @throws HostError FILE when it is damaged, or of another account
