@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { runProgram } from "#cli/command.ts";
 import { accountVerbs } from "./account/verbs.ts";
+import { deleteVerb } from "./delete.ts";
 import { initVerb } from "./init.ts";
 import { listVerb } from "./list.ts";
 import { checkVerb } from "./send/check.ts";
@@ -12,6 +13,7 @@ import { sendVerb } from "./send/send.ts";
 import { sendmailVerb } from "./send/sendmail.ts";
 import { showVerb } from "./show.ts";
 import { syncVerb } from "./sync.ts";
+import { verifyVerb } from "./verify/verify.ts";
 
 // A thread of this program starts with the same file when it is built into one; threads know what to do.
 if (isMainThread) {
@@ -33,6 +35,8 @@ Your mail, sealed on the way in, opened only on this computer.
   sync      fetch new mail into the Maildir
   list      list the mail in the Maildir
   show      show one mail
+  delete    remove mail from the server that is kept there
+  verify    check the whole mailbox from scratch, or write a proof of it
   send      send a message
   check     ask how well mail to an address is protected on its way
   outbox    show, send or forget what could not be handed over
@@ -52,6 +56,8 @@ Example:
         sync: syncVerb,
         list: listVerb,
         show: showVerb,
+        delete: deleteVerb,
+        verify: verifyVerb,
         send: sendVerb,
         check: checkVerb,
         outbox: outboxVerb,
