@@ -11,7 +11,7 @@ const readerRequests =
 const depositRequests = "open,write,fsync,close,hardlink,lstat,limits";
 const usageRequests = "open,read,close,lstat,fstat,limits";
 /** Writing ledgers: appending to a file that is there, and replacing it by another. */
-const mailboxesRequests = "open,read,write,fsync,close,posix-rename,lstat,limits";
+const mailboxesRequests = "open,read,write,fsync,close,posix-rename,remove,opendir,readdir,lstat,limits";
 
 const mailFolder = "/srv/mail";
 const usageFolder = "/srv/usage";

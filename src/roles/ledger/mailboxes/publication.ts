@@ -7,6 +7,10 @@ import type { Mailboxes } from "./mailboxes.ts";
 /** Owner and group read it; who is in the group is the machine's business. */
 const MODE = 0o640;
 
+/** Of files that others will get their name from; no reader looks at names that begin with a dot. */
+const FRESH = /^\.(?:entries|head|signers)\.[0-9a-f]+$/;
+const MAX_SWEPT = 100;
+
 /** What a connection has written of a mailbox, and so needn't write again. */
 export interface Written {
   /** The list of signers. */
@@ -29,6 +33,8 @@ export interface Publication {
   readonly signers: Buffer;
   /** Null when nothing is known of what lies there. */
   readonly written: Written | null;
+  /** Of the connection, in hex: no other one has made files with it in their names. */
+  readonly mark: string;
   /** Signs the head; called when its entries are durable there. */
   readonly head: () => Buffer;
 }
@@ -39,22 +45,40 @@ export interface Publication {
  * @throws SftpStatusError; then nothing is known of what lies there
  */
 export async function publish(publication: Publication): Promise<Written> {
-  const { sftp, folder, mailbox, signers, written } = publication;
+  const { mailbox, signers, written } = publication;
+  if (written === null) await sweep(publication);
   const bytes = await writeEntries(publication);
-  if (written === null || !written.signers.equals(signers)) await replace(sftp, folder, "signers", [signers], true);
+  if (written === null || !written.signers.equals(signers)) await replace(publication, "signers", [signers], true);
   // Not synced: after a power failure there an older head would be as wrong as none, and all of it is written anew then.
-  await replace(sftp, folder, "head", [publication.head()], false);
+  await replace(publication, "head", [publication.head()], false);
   return { signers, dropped: mailbox.dropped.seq, last: mailbox.last.seq, bytes, base: mailbox.base.seq };
 }
 
+/**
+ * Takes away what earlier connections have begun. What the last of them asked for may still be on its way: a connection is dead for
+ * us long before its last packet is. It can't put an old head over a new one when the file that it renames is gone, and it
+ * never asks for a renaming before the file is whole.
+ */
+async function sweep({ sftp, folder, mark }: Publication): Promise<void> {
+  const names = (await sftp.list(folder)).map(({ name }) => name);
+  const left = names.filter((name) => FRESH.test(name) && !name.endsWith(`.${mark}`)).slice(0, MAX_SWEPT);
+  for (const name of left) {
+    await sftp.remove(`${folder}/${name}`).catch((error: unknown) => {
+      // Renamed just now.
+      if (!(error instanceof SftpStatusError && error.status === STATUS.noSuchFile)) throw error;
+    });
+  }
+}
+
 /** @returns the length of the file */
-async function writeEntries({ sftp, folder, mailboxes, mailbox, written }: Publication): Promise<number> {
+async function writeEntries(publication: Publication): Promise<number> {
+  const { sftp, folder, mailboxes, mailbox, written } = publication;
   const { account, last, dropped } = mailbox;
   const file = `${folder}/entries`;
   const size = await sizeOf(sftp, file);
   if (written === null || written.dropped !== dropped.seq || written.bytes !== size) {
     if (last.seq === dropped.seq && size === 0) return 0;
-    return await replace(sftp, folder, "entries", mailboxes.allLines(mailbox), true);
+    return await replace(publication, "entries", mailboxes.allLines(mailbox), true);
   }
   if (written.last === last.seq) return size;
   const lines = mailboxes.lines(account, written.last, last.seq);
@@ -75,13 +99,12 @@ async function sizeOf(sftp: SftpConnection, file: string): Promise<number> {
 
 /** Writes a whole file beside the one that it takes the place of. @returns its length */
 async function replace(
-  sftp: SftpConnection,
-  folder: string,
-  name: string,
+  { sftp, folder, mark }: Publication,
+  name: "entries" | "head" | "signers",
   pieces: Iterable<Buffer>,
   isSynced: boolean,
 ): Promise<number> {
-  const fresh = `${folder}/.${name}`;
+  const fresh = `${folder}/.${name}.${mark}`;
   const handle = await sftp.open(fresh, OPEN.write | OPEN.create | OPEN.truncate, { mode: MODE });
   let bytes = 0;
   const steps: Promise<void>[] = [];

@@ -1,5 +1,6 @@
 /** Shows mailboxes on one `fetch` machine, for ever: what is new at once, every head in time. */
 
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FormatError, HostError } from "#core/errors.ts";
 import { type NamedState, signHead } from "#core/mailbox/head.ts";
@@ -46,6 +47,12 @@ export interface PublisherStatus {
   /** Those of them whose last try failed, or may not be written yet. */
   readonly failed: number;
   readonly lastFailure: { readonly account: string; readonly text: string; readonly time: number } | null;
+}
+
+interface Connection {
+  readonly sftp: SftpConnection;
+  readonly mark: string;
+  readonly written: Map<string, Written>;
 }
 
 export class Publisher {
@@ -122,9 +129,9 @@ export class Publisher {
       this.#queue.tick();
       if (sftp.lost || this.#isClosed) this.#queue.wakeAll();
     }, 1000);
-    const written = new Map<string, Written>();
+    const connection = { sftp, mark: randomBytes(4).toString("hex"), written: new Map<string, Written>() };
     try {
-      const ends = await Promise.allSettled(Array.from({ length: WORKERS }, () => this.#work(sftp, written)));
+      const ends = await Promise.allSettled(Array.from({ length: WORKERS }, () => this.#work(connection)));
       const fatal = ends.find((end) => end.status === "rejected");
       if (fatal !== undefined) throw fatal.reason;
     } finally {
@@ -135,12 +142,13 @@ export class Publisher {
     return new HostError("NETWORK", "the connection that mailboxes are shown over has ended");
   }
 
-  async #work(sftp: SftpConnection, written: Map<string, Written>): Promise<void> {
+  async #work(connection: Connection): Promise<void> {
+    const { sftp, written } = connection;
     while (!sftp.lost && !this.#isClosed) {
       const account = await this.#queue.take();
       if (account === null) continue;
       try {
-        await this.#show(sftp, account, written);
+        await this.#show(connection, account);
         this.#queue.done(account, true);
       } catch (error) {
         written.delete(account);
@@ -154,14 +162,14 @@ export class Publisher {
     }
   }
 
-  async #show(sftp: SftpConnection, account: string, written: Map<string, Written>): Promise<void> {
+  async #show({ sftp, mark, written }: Connection, account: string): Promise<void> {
     const { mailboxes, signer, states, domain, heartbeatSeconds } = this.#options;
     const name = this.#options.nameOf(account);
     if (name === undefined) return;
     const folder = `/${name}/ledger`;
     await this.#look(sftp, folder, account);
-    const before = written.get(account);
-    if (before !== undefined && before.base === mailboxes.get(account)?.base.seq) mailboxes.prune(account);
+    const before = written.get(account) ?? null;
+    if (before !== null && before.base === mailboxes.get(account)?.base.seq) mailboxes.prune(account);
     const mailbox = mailboxes.get(account);
     const list = signer.current;
     const now = mailboxes.now();
@@ -175,8 +183,7 @@ export class Publisher {
       return signHead(headOf(mailbox, domain, state, time, 2 * heartbeatSeconds), signer.key);
     };
     const { signed: signers } = list;
-    const after = await publish({ sftp, folder, mailboxes, mailbox, signers, written: before ?? null, head });
-    written.set(account, after);
+    written.set(account, await publish({ sftp, folder, mark, mailboxes, mailbox, signers, written: before, head }));
   }
 
   #stateOf(account: string, now: number): NamedState {
