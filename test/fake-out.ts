@@ -1,5 +1,6 @@
 /** A real sshd that plays the machine `out`: it notes what it is asked and given, and answers what the test wants. */
 
+import assert from "node:assert/strict";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { MailUser, type Ran } from "#test/mail-user.ts";
 import { startSshd, type TestSshd } from "#test/sshd.ts";
 
 export interface Asked {
-  /** `SSH_ORIGINAL_COMMAND`, byte for byte. */
+  /** `SSH_ORIGINAL_COMMAND`, byte for byte, but for `--bytes`, which was right. */
   readonly command: string;
   readonly message: string;
 }
@@ -65,7 +66,7 @@ cat >"${folder}/calls/$number/message"
       const [command, message] = await Promise.all(
         ["command", "message"].map((file) => readFile(join(calls, name, file), "utf8")),
       );
-      asked.push({ command: command ?? "", message: message ?? "" });
+      asked.push({ command: withoutBytes(command ?? "", message ?? ""), message: message ?? "" });
       await rm(join(calls, name), { recursive: true });
     }
     return asked;
@@ -84,6 +85,13 @@ cat >"${folder}/calls/$number/message"
     await this.sshd.stop();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+function withoutBytes(command: string, message: string): string {
+  const [option, bytes] = / --bytes ([0-9]+)/.exec(command) ?? [];
+  if (option === undefined) return command;
+  assert.equal(Number(bytes), Buffer.byteLength(message), command);
+  return command.replace(option, "");
 }
 
 const MAIN = new URL("../src/client/main.ts", import.meta.url).pathname;

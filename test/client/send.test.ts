@@ -105,7 +105,7 @@ test("hostile recipients are refused here, before anything is asked", async () =
       { verb: "send", envelopeFrom: null, recipients: [address] },
       { verb: "send", envelopeFrom: address, recipients: null },
     ] as const) {
-      assert.throws(() => printErrand(errand, false), isRefused, address);
+      assert.throws(() => printErrand(errand, false, 0), isRefused, address);
     }
   }
   for (const args of [

@@ -86,6 +86,7 @@ export async function startSubmit(options: SubmitStageOptions = {}): Promise<Sub
       newRecipientsPerDay: 1000,
       recipients: 100,
       messageBytes: 36_700_160,
+      domainsPerHour: 1000,
       ...options.limits,
     },
   };

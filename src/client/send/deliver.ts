@@ -31,7 +31,7 @@ export interface Dispatch {
 
 /** Hands a message over once. */
 export async function tryToSend({ target, json }: Dispatch, errand: Errand, message: Buffer): Promise<Try> {
-  const outcome = await handOver(target, printErrand(errand, json), message);
+  const outcome = await handOver(target, printErrand(errand, json, message.length), message);
   if (outcome.kind === "not-sent") return outcome;
   if (outcome.kind === "unknown") return { kind: "lost", error: outcome.error };
   const { status, stdout, stderr } = outcome;

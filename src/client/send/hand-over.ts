@@ -30,10 +30,11 @@ export type HandOver =
 /**
  * The words of a command. Each address is of the form that can't be mistaken for anything else, so no shell is ever asked
  * and nothing needs quotes.
+ * @param bytes of the message: what ends before is not sent
  * @throws FormatError RECIPIENT; PolicyError USAGE when it gets too long
  */
-export function printErrand({ verb, envelopeFrom, recipients }: Errand, json: boolean): string {
-  const words: string[] = [verb];
+export function printErrand({ verb, envelopeFrom, recipients }: Errand, json: boolean, bytes: number): string {
+  const words: string[] = [verb, "--bytes", String(bytes)];
   if (json) words.push("--json");
   for (const address of [envelopeFrom ?? [], recipients ?? []].flat()) parseEnvelopeAddress(address);
   if (envelopeFrom !== null) words.push("-f", envelopeFrom);

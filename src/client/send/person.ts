@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { say } from "#cli/terminal.ts";
+import { visibleLine } from "#cli/visible.ts";
 import type { TlsProblem } from "./answer-of-out.ts";
 import { problemInWords } from "./problems-in-words.ts";
 
@@ -15,6 +16,22 @@ export function sayProblems(problems: readonly TlsProblem[]): void {
  * @returns null where there is no terminal; nothing is shown then
  */
 export function askToSendAnyway(problems: readonly TlsProblem[]): boolean | null {
+  return ask(() => {
+    sayProblems(problems);
+    const whom = problems.length === 1 ? "there" : "to these domains";
+    return `On its way ${whom} others could read or change the message. Send anyway?`;
+  });
+}
+
+/** Anybody can write a notice, with a mail in it that its reader has never written. Otherwise as {@link askToSendAnyway}. */
+export function askToSendAgain(mail: readonly string[]): boolean | null {
+  return ask(() => {
+    for (const line of mail) say("shoal", visibleLine(line));
+    return "Is this yours, and shall it be sent again?";
+  });
+}
+
+function ask(show: () => string): boolean | null {
   if (process.stderr.isTTY !== true) return null;
   let terminal: number;
   try {
@@ -26,9 +43,7 @@ export function askToSendAnyway(problems: readonly TlsProblem[]): boolean | null
     throw cause;
   }
   try {
-    sayProblems(problems);
-    const whom = problems.length === 1 ? "there" : "to these domains";
-    writeSync(terminal, `On its way ${whom} others could read or change the message. Send anyway? [y/N] `);
+    writeSync(terminal, `${show()} [y/N] `);
     return /^\s*y(es)?\s*$/i.test(readLine(terminal));
   } finally {
     closeSync(terminal);

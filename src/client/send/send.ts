@@ -11,13 +11,15 @@ import { loadProfile } from "../profile.ts";
 import { type Answer, type Dispatch, type Kept, keepUnsent, type Try, tryToSend } from "./deliver.ts";
 import type { Errand } from "./hand-over.ts";
 import { outTarget } from "./out-login.ts";
-import { askToSendAnyway, sayProblems } from "./person.ts";
+import { askToSendAgain, askToSendAnyway, sayProblems } from "./person.ts";
+import { readAgain } from "./read-again.ts";
 import { readDraft } from "./read-draft.ts";
 import { withSenderStatus } from "./sender-status.ts";
 
 export const sendVerb: Verb = withSenderStatus({
   help: `usage: shoal send [OPTION]... [FILE|-]
        shoal send --to ADDRESS... [--subject TEXT] --body TEXT|- [--attach FILE]...
+       shoal send --again FILE [--anyway]
 
 Sends a message: a whole one from a file or standard input, or one that is made
 of options. The server says first how well the way to each domain is protected.
@@ -32,6 +34,9 @@ If it is not, you are asked, on a terminal; without one nothing is sent.
   --subject TEXT  subject of the message to make
   --body TEXT     its text; "-" reads it from standard input
   --attach FILE   a file to go with it, repeatable
+  --again FILE    send the mail again that the notice in FILE, of your Maildir,
+                  gives back, to just those whom it did not reach; on a
+                  terminal you are shown it and asked
   --anyway        send it also where the way is not protected
   --strict        ask nobody: do not send it where the way is not protected
   --json          print what the server says for programs, and what is kept:
@@ -57,6 +62,7 @@ Example:
     subject: { type: "string" },
     body: { type: "string" },
     attach: { type: "string", multiple: true },
+    again: { type: "string" },
     anyway: { type: "boolean" },
     strict: { type: "boolean" },
     json: { type: "boolean" },
@@ -67,7 +73,12 @@ Example:
       throw new PolicyError("USAGE", "--anyway and --strict contradict each other");
     }
     const { profile, places } = await loadProfile(String(options["profile"] ?? DEFAULT_PROFILE));
-    const { message, envelopeFrom, recipients } = await readDraft(profile, operands, options);
+    const again = options["again"] === undefined ? null : await readAgain(operands, options);
+    if (again !== null && askToSendAgain(again.shown) === false) {
+      say("shoal", "nothing was sent");
+      return EXIT.ok;
+    }
+    const { message, envelopeFrom, recipients } = again ?? (await readDraft(profile, operands, options));
     const errand: Errand = { verb: options["anyway"] === true ? "send-anyway" : "send", envelopeFrom, recipients };
     const dispatch = { target: await outTarget(profile, places), places, json: options["json"] === true };
     return await send(dispatch, errand, message, options);

@@ -37,6 +37,10 @@ test("the example of the format page is read as it says", () => {
       recipients: 100,
       connections: 500,
       connectionsPerAddress: 50,
+      messagesPerDay: 500,
+      newRecipientsPerDay: 100,
+      queueHours: 24,
+      warnHours: 4,
     },
   });
 });

@@ -37,9 +37,18 @@ export interface Fleet {
   /** The directory of accounts that machines believe, 22 characters. */
   directory: string;
   /**
-   * How many machines of each role a site has, 1 to 9; one ledger, because somebody must say what came first; `out` may be 0.
+   * How many machines of each role a site has, 1 to 9; one ledger, because somebody must say what came first; `out` and `spam-out` may be 0.
    */
-  roles: { in: number; "spam-in": number; fetch: number; keys: number; ledger: number; out: number };
+  roles: {
+    in: number;
+    "spam-in": number;
+    fetch: number;
+    keys: number;
+    ledger: number;
+    out: number;
+    /** 0 without machines `out`. */
+    "spam-out": number;
+  };
   /** How long `fetch` keeps sealed mail. */
   retentionDays: number;
   limits: Limits;
@@ -177,13 +186,22 @@ function readDirectory(directory: Value): string {
 }
 
 function readRoles(roles: Value): Fleet["roles"] {
-  const fields = roles.fields(["in", "spam-in", "fetch", "keys", "ledger"], ["out"]);
+  const fields = roles.fields(["in", "spam-in", "fetch", "keys", "ledger"], ["out", "spam-out"]);
+  const out = fields.out.isAbsent ? 0 : fields.out.wholeNumber(0, MAX_MACHINES, "machines");
   return {
     in: fields.in.wholeNumber(1, MAX_MACHINES, "machines"),
     "spam-in": fields["spam-in"].wholeNumber(1, MAX_MACHINES, "machines"),
     fetch: fields.fetch.wholeNumber(1, MAX_MACHINES, "machines"),
     keys: fields.keys.wholeNumber(1, MAX_MACHINES, "machines"),
     ledger: fields.ledger.wholeNumber(1, 1, "machines"),
-    out: fields.out.isAbsent ? 0 : fields.out.wholeNumber(0, MAX_MACHINES, "machines"),
+    out,
+    "spam-out": readSpamOut(fields["spam-out"], out),
   };
+}
+
+function readSpamOut(count: Value, out: number): number {
+  if (count.isAbsent) return 0;
+  const machines = count.wholeNumber(0, MAX_MACHINES, "machines");
+  if (machines > 0 && out === 0) count.refuse("0, because there is no machine `out` to ask it");
+  return machines;
 }

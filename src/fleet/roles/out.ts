@@ -4,14 +4,27 @@ import type { SubmitConfigInput } from "#roles/out/config.ts";
 import { renderRelayScript } from "#roles/out/relay-script.ts";
 import { outSmtpdConf } from "#roles/out/smtpd-conf.ts";
 import { acceptParts } from "./accept.ts";
+import { linkFiles, linkSecrets } from "./link.ts";
 import { json, mayRead, mayWrite, node, program } from "./node-program.ts";
 import { ownResolver, resolverFiles, resolverLinks, resolverService } from "./resolver.ts";
-import { commonFiles, isTestWorld, machinesOf, type Role, type RoleView, secret, text } from "./role.ts";
+import {
+  commonFiles,
+  isTestWorld,
+  type MachineId,
+  machinesOf,
+  type Role,
+  type RoleView,
+  secret,
+  text,
+} from "./role.ts";
+import { rspamdPort, rspamdTunnel } from "./rspamd-machine.ts";
 import { signerConfig, signerFiles, signerService } from "./signer.ts";
 import { sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
 /** smtpd's ports on the machine's own loopback. */
-const ports = { strict: 10_025, anyway: 10_027, dane: 10_028 } as const;
+export const ports = { strict: 10_025, anyway: 10_027, dane: 10_028 } as const;
+/** Where smtpd brings its notices to senders. */
+const noticesPort = 10_029;
 /** What `shoalctl dns --check` sends to itself. RFC 2606 keeps the name from ever being a domain. */
 export const trial = { domain: "trial.invalid", port: 10_030 } as const;
 const user = "shoal-submit";
@@ -24,15 +37,30 @@ const queueKey = "/etc/shoal/queue.key";
 /** The forced command of all accounts, and their login shell too: there is nothing else to run. */
 const relayScript = "/usr/lib/shoal/submit";
 
-const messagesPerDay = 500;
-const newRecipientsPerDay = 100;
 /** What docs/formats/submission.md allows at most. */
 const mostRecipients = 100;
 const mostBytes = 36_700_160;
 /** smtpd counts the fields that it adds. */
 const addedBytes = 65_536;
 
-const users: UserSpec[] = [{ name: user, uid: 900, group: user, home: "/nonexistent", shell: "/usr/sbin/nologin" }];
+/** Has the key of the link to `spam-out`. */
+const spamUser = "shoal-spam";
+
+function users(view: RoleView): UserSpec[] {
+  const names = [[user, 900] as const, ...(judgeOf(view) === null ? [] : [[spamUser, 902] as const])];
+  return names.map(([name, uid]) => ({ name, uid, group: name, home: "/nonexistent", shell: "/usr/sbin/nologin" }));
+}
+
+/** The machine `spam-out` that this one asks: they take turns. Null for fleets that have none. */
+function judgeOf(view: RoleView): MachineId | null {
+  const judges = machinesOf(view, "spam-out");
+  return judges[(view.machine.number - 1) % judges.length] ?? null;
+}
+
+function judgesOf(view: RoleView): MachineId[] {
+  const judge = judgeOf(view);
+  return judge === null ? [] : [judge];
+}
 
 function accept(view: RoleView) {
   const serves = { role: "out", shell: relayScript } as const;
@@ -50,10 +78,17 @@ function submitConfig(view: RoleView): SubmitConfigInput {
     resolver: ownResolver,
     ...(isTestWorld(fleet) ? { allowPrivate: true } : {}),
     smtpd: ports,
+    notices: {
+      port: noticesPort,
+      in: machinesOf(view, "in").map(({ address }) => ({ address, port: 25 })),
+      maxMessageBytes: fleet.limits.messageBytes,
+      queueHours: fleet.limits.queueHours,
+    },
     dkim: signerConfig(view),
+    ...(judgeOf(view) === null ? {} : { judge: { port: rspamdPort } }),
     limits: {
-      messagesPerDay,
-      newRecipientsPerDay,
+      messagesPerDay: fleet.limits.messagesPerDay,
+      newRecipientsPerDay: fleet.limits.newRecipientsPerDay,
       recipients: mostRecipients,
       messageBytes: Math.min(fleet.limits.messageBytes, mostBytes),
     },
@@ -78,6 +113,7 @@ function files(view: RoleView): FileSpec[] {
     json(configFile, config),
     secret(threadKey, `threads/${machine.name}`, user),
     ...signerFiles(view),
+    ...judgesOf(view).flatMap((judge) => linkFiles(view, spamUser, [judge])),
     secret(queueKey, `queue/${machine.name}`, "root"),
     text(
       "/etc/smtpd.conf",
@@ -89,6 +125,9 @@ function files(view: RoleView): FileSpec[] {
         trial,
         address: machine.address,
         anywayAddress: machine.secondAddress ?? machine.address,
+        noticesPort,
+        queueHours: fleet.limits.queueHours,
+        warnHours: fleet.limits.warnHours,
         maxMessageBytes: config.limits.messageBytes + addedBytes,
         maxRecipients: config.limits.recipients,
       }),
@@ -104,6 +143,7 @@ function services(view: RoleView): ServiceSpec[] {
     sshdService,
     resolverService,
     signerService(view, user),
+    ...judgesOf(view).map((judge) => rspamdTunnel(judge, spamUser)),
     {
       name: "smtpd",
       user: "root",
@@ -133,12 +173,17 @@ export const outRole: Role = {
   does: "accepts mail over SSH, sends it",
   whenTaken: "read or change mail leaving now; nothing stored",
   hasSecondAddress: true,
-  secrets: ({ fleet, keys, machine: { name, hostname } }) => [
-    { name: `host/${name}`, kind: "ssh-ed25519", hostname },
-    { name: `queue/${name}`, kind: "random-text", hostname },
-    { name: `threads/${name}`, kind: "random-bytes", hostname },
-    ...dkimSpecs(fleet.domain, keys.dkimGeneration),
-  ],
+  secrets: (view) => {
+    const { fleet, keys } = view;
+    const { name, hostname } = view.machine;
+    return [
+      { name: `host/${name}`, kind: "ssh-ed25519", hostname },
+      { name: `queue/${name}`, kind: "random-text", hostname },
+      { name: `threads/${name}`, kind: "random-bytes", hostname },
+      ...dkimSpecs(fleet.domain, keys.dkimGeneration),
+      ...linkSecrets(view, judgesOf(view)),
+    ];
+  },
   links: (view) => {
     const { name } = view.machine;
     return [
@@ -147,12 +192,13 @@ export const outRole: Role = {
       { from: name, to: "world", protocol: "tcp", port: 25 },
       { from: name, to: "world", protocol: "tcp", port: 443 },
       ...machinesOf(view, "in").map((one) => ({ from: name, to: one.name, protocol: "tcp" as const, port: 25 })),
+      ...judgesOf(view).map((judge) => ({ from: name, to: judge.name, protocol: "tcp" as const, port: 22 })),
       ...resolverLinks(view),
     ];
   },
   machine: (view) => ({
     packages: ["smtp-server", "ssh-client", "validating-resolver", ...accept(view).packages],
-    users: [...users, ...accept(view).users],
+    users: [...users(view), ...accept(view).users],
     folders: [
       ...accept(view).folders,
       { path: store, mode: 0o700, owner: user, group: user, keep: true },

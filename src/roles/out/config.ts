@@ -51,6 +51,14 @@ export const submitSchema = v.strictObject({
       ),
     }),
   ),
+  /** rspamd, which is asked before anything leaves; without it, nobody is. */
+  judge: v.optional(
+    v.strictObject({
+      /** On 127.0.0.1. */
+      port,
+      seconds: v.optional(seconds, 30),
+    }),
+  ),
   /** Days are the 24 hours before. */
   limits: v.strictObject({
     messagesPerDay: count,
@@ -58,7 +66,22 @@ export const submitSchema = v.strictObject({
     newRecipientsPerDay: count,
     recipients: v.pipe(count, v.maxValue(MAX_RECIPIENTS)),
     messageBytes: v.pipe(count, v.maxValue(DEFAULT_LIMITS.bytes)),
+    /** Domains whose servers are looked at for one account. */
+    domainsPerHour: v.optional(count, 1000),
   }),
+  /** smtpd's notices to senders, which come back rewritten (docs/formats/notice.md); without it smtpd's own go out. */
+  notices: v.optional(
+    v.strictObject({
+      /** On 127.0.0.1: where smtpd brings them. */
+      port,
+      /** Where they go, in this order. */
+      in: v.pipe(v.array(v.strictObject({ address: v.pipe(v.string(), v.ip()), port })), v.minLength(1)),
+      /** Largest message that these take. */
+      maxMessageBytes: count,
+      /** How long mail is tried, as smtpd is told. */
+      queueHours: count,
+    }),
+  ),
   /** Memory for all messages that are being handed in. */
   maxMemoryBytes: v.optional(count, 512 * 1024 * 1024),
   /** From the start of a message to its end. */

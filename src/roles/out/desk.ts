@@ -20,8 +20,10 @@ import {
 import type { SubmitConfig } from "./config.ts";
 import type { Grader } from "./grade/grader.ts";
 import { handOver, type Way } from "./hand-over.ts";
+import type { SpamJudge } from "./judgement.ts";
 import type { LimitStore, Reservation } from "./limit-store.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
+import { ProbeLimit } from "./probe-limit.ts";
 import type { RelayAnswer, RelayConnection } from "./relay-wire.ts";
 import type { Signer } from "./signer.ts";
 import type { SmtpdPool } from "./smtpd-pool.ts";
@@ -33,6 +35,8 @@ export interface DeskOptions {
   readonly store: LimitStore;
   readonly pools: Readonly<Record<Way, SmtpdPool>>;
   readonly budget: MemoryBudget;
+  /** Null: nobody is asked. */
+  readonly judge: Pick<SpamJudge, "judge"> | null;
   /** Null: mail leaves unsigned. */
   readonly signer: Pick<Signer, "sign"> | null;
   /** Unix seconds. */
@@ -43,9 +47,11 @@ export interface DeskOptions {
 
 export class Desk {
   readonly #options: DeskOptions;
+  readonly #probeLimit: ProbeLimit;
 
   constructor(options: DeskOptions) {
     this.#options = options;
+    this.#probeLimit = new ProbeLimit(options.config.limits.domainsPerHour);
   }
 
   /** Serves one submission and closes its connection. Never throws. */
@@ -87,7 +93,7 @@ export class Desk {
         return limitsAnswer({ ...store.left(login, now()), recipients, messageBytes }, command.json);
       }
       case "check":
-        return checkAnswer([...(await this.#waysTo(command.addresses)).values()], command.json);
+        return checkAnswer([...(await this.#waysTo(login, command.addresses)).values()], command.json);
       case "send":
       case "send-anyway":
         return await this.#take(login, command, connection);
@@ -102,14 +108,17 @@ export class Desk {
     const share = budget.open(login);
     try {
       const bounds = { maxBytes: limits.messageBytes, seconds, pauseSeconds, take: share.take };
-      return await this.#send(login, command, await connection.readMessage(bounds));
+      const message = await connection.readMessage(bounds);
+      checkBytes(message, command.bytes);
+      await connection.say("taken");
+      return await this.#send(login, command, message);
     } finally {
       share.release();
     }
   }
 
   async #send(login: string, command: SendCommand, message: Buffer): Promise<RelayAnswer> {
-    const { config, threadKey, store, signer, pools, now } = this.#options;
+    const { config, threadKey, store, judge, signer, pools, now } = this.#options;
     const { domain, hostname: host, limits } = config;
     const { verb, json, envelopeFrom, recipients } = command;
     const account: Account = { name: login, domain, aliases: NO_ALIASES };
@@ -126,7 +135,8 @@ export class Desk {
     const reservation = await store.reserve(login, this.#outside(prepared.recipients), now());
     let isSent = false;
     try {
-      const ways = await this.#waysTo(prepared.recipients);
+      await judge?.judge({ account: login, ...prepared });
+      const ways = await this.#waysTo(login, prepared.recipients);
       const all = [...ways.values()];
       if (verb === "send" && all.some(({ grade }) => grade === "none")) return unprotectedAnswer(all, json);
       const message = (await signer?.sign(prepared.message)) ?? prepared.message;
@@ -155,11 +165,13 @@ export class Desk {
     return recipients.filter((address) => domainOf(address) !== this.#options.config.domain);
   }
 
-  /** Domain -> the way to it, in the order of the addresses. @throws HostError BUSY */
-  async #waysTo(addresses: readonly string[]): Promise<Map<string, DomainWay>> {
-    const { config, grader } = this.#options;
+  /** Domain -> the way to it, in the order of the addresses. @throws PolicyError PACE; HostError BUSY */
+  async #waysTo(login: string, addresses: readonly string[]): Promise<Map<string, DomainWay>> {
+    const { config, grader, now } = this.#options;
     const domains = [...new Set(addresses.map(domainOf))];
-    const grades = await grader.grade(domains.filter((domain) => domain !== config.domain));
+    const others = domains.filter((domain) => domain !== config.domain);
+    this.#probeLimit.take(login, others.length, now());
+    const grades = await grader.grade(others);
     return new Map(
       domains.map((domain): [string, DomainWay] => {
         if (domain === config.domain) return [domain, { domain, grade: "internal" }];
@@ -173,6 +185,14 @@ export class Desk {
 
 // BUG: aliases of accounts are not known here yet: mail from an alias is refused as forged.
 const NO_ALIASES: ReadonlySet<string> = new Set();
+
+/** A user's program that dies on a connection that others share can leave a message that seems to have ended. */
+function checkBytes({ length }: Buffer, bytes: number | null): void {
+  if (bytes === null || bytes === length) return;
+  throw new HostError("NETWORK", `${length} bytes came: expected ${bytes}`, {
+    hint: "nothing was sent: hand it in again",
+  });
+}
 
 function domainOf(address: string): string {
   return parseAddress(address)?.domain ?? "";

@@ -17,6 +17,7 @@ export interface RelayScriptOptions {
  *   when a connection breaks, sshd closes a channel's output before its input: both looks are in time. GNU's tail tells at
  *   once whether somebody reads its output; it would go on for as long as process 4194305 lives, which no Linux has.
  *   Elsewhere a second must do.
+ * - shoal-submit says "taken" before it does anything with a whole message. Without that word nothing was sent.
  * - netcat and what feeds it are not waited for: they end when sshd closes their input, which it does when this script ends.
  *
  * @throws RangeError for a path that can't stand in a script
@@ -55,14 +56,16 @@ request() {
 }
 
 answer() {
+  fate='nothing was sent'
   while IFS= read -r line; do
     case $line in
+    taken) fate='it may have left' ;;
     'out '*) printf '%s\\n' "\${line#out }" ;;
     'err '*) printf '%s\\n' "\${line#err }" >&2 ;;
     'exit 0' | 'exit 64' | 'exit 65' | 'exit 67' | 'exit 75' | 'exit 77') exit "\${line#exit }" ;;
     esac
   done
-  printf '%s\\n' 'refused: this machine can not take mail now; if it was being sent, it may have left: try again later' >&2
+  printf '%s\\n' "refused: this machine can not take mail now; $fate" 'hint: try again later' >&2
   exit 75
 }
 

@@ -94,6 +94,16 @@ export class RelayConnection {
     return all.subarray(0, -END.length);
   }
 
+  /** One word to the script before the answer, on its way to it when this resolves. @throws HostError NETWORK */
+  async say(word: "taken"): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#socket.write(`${word}\n`, (cause) => {
+        if (cause === undefined || cause === null) resolve();
+        else reject(new HostError("NETWORK", "the connection broke", { cause }));
+      });
+    });
+  }
+
   /**
    * Answers and closes. What still comes is read and dropped for a while: closing over unread bytes would take the answer
    * from a script that has not read it.

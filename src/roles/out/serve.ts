@@ -9,8 +9,10 @@ import type { SubmitConfig } from "./config.ts";
 import { Desk, type DeskOptions } from "./desk.ts";
 import { Grader } from "./grade/grader.ts";
 import type { Way } from "./hand-over.ts";
+import { SpamJudge } from "./judgement.ts";
 import { LimitStore } from "./limit-store.ts";
 import { MemoryBudget } from "./memory-budget.ts";
+import { NoticeDesk } from "./notices/notice-desk.ts";
 import { printAnswer, RelayConnection } from "./relay-wire.ts";
 import { signerOf } from "./signer.ts";
 import { SmtpdPool } from "./smtpd-pool.ts";
@@ -42,17 +44,26 @@ export async function serve(
   const store = LimitStore.open(config.store, threadKey, config.limits);
   store.prune(now());
   const pools = poolsOf(config);
+  const budget = new MemoryBudget(config.maxMemoryBytes, config.limits.messageBytes);
   const desk = new Desk({
     config,
     threadKey,
     grader: grader ?? graderOf(config),
     store,
     pools,
-    budget: new MemoryBudget(config.maxMemoryBytes, config.limits.messageBytes),
+    budget,
+    judge: config.judge === undefined ? null : new SpamJudge(config.judge),
     signer: signerOf(config),
     now,
     log,
   });
+  // With a grader of its own: what was seen when mail was handed in is not what its notice is about.
+  const noticeDesk =
+    config.notices === undefined
+      ? null
+      : new NoticeDesk({ config, notices: config.notices, grader: grader ?? graderOf(config), budget, log });
+  const noticeServer = await noticeDesk?.listen();
+  noticeServer?.on("error", die);
   let connections = 0;
   const server = await listenAt(config.socket, (socket) => {
     connections += 1;
@@ -79,6 +90,8 @@ export async function serve(
     async stop() {
       clearInterval(pruning);
       for (const pool of Object.values(pools)) pool.close();
+      noticeDesk?.close();
+      noticeServer?.close();
       await new Promise((resolve) => server.close(resolve));
       store.close();
     },

@@ -1,6 +1,7 @@
-/** A client's session with our own smtpd on loopback (RFC 5321, 1870, 2920, 6152). Strict: what is no reply ends it. */
+/** A client's session with a mail server of our own (RFC 5321, 1870, 2920, 3207, 6152). Strict: what is no reply ends it. */
 
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { FormatError, HostError } from "#core/errors.ts";
 
 export interface SmtpReply {
@@ -10,8 +11,11 @@ export interface SmtpReply {
 }
 
 export interface SmtpSessionOptions {
-  /** On 127.0.0.1. */
+  /** Default: 127.0.0.1. */
+  readonly host?: string;
   readonly port: number;
+  /** Goes on inside TLS, or not at all; whose certificate it is does not matter. */
+  readonly tls?: boolean;
   /** For EHLO. */
   readonly hostname: string;
   /** For each reply, and for each megabyte that smtpd takes. */
@@ -23,7 +27,7 @@ const MAX_REPLY_LINES = 100;
 const WRITE_BYTES = 1024 * 1024;
 
 export class SmtpSession {
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #milliseconds: number;
   #buffered: Buffer = Buffer.alloc(0);
   #lines: string[] = [];
@@ -34,13 +38,17 @@ export class SmtpSession {
   #wake: () => void = () => {};
   #extensions: ReadonlySet<string> = new Set();
 
-  private constructor({ port, replySeconds }: SmtpSessionOptions) {
+  private constructor({ host = "127.0.0.1", port, replySeconds }: SmtpSessionOptions) {
     this.#milliseconds = replySeconds * 1000;
-    this.#socket = connect({ host: "127.0.0.1", port, noDelay: true });
-    this.#socket.on("data", (bytes: Buffer) => this.#take(bytes));
-    this.#socket.on("error", (cause) => this.#fail(new HostError("NETWORK", "smtpd can't be reached", { cause })));
-    this.#socket.on("end", () => this.#fail(new HostError("NETWORK", "smtpd has closed the connection")));
-    this.#socket.on("close", () => this.#fail(new HostError("NETWORK", "smtpd has closed the connection")));
+    this.#socket = this.#hear(connect({ host, port, noDelay: true }));
+  }
+
+  #hear(socket: Socket): Socket {
+    socket.on("data", (bytes: Buffer) => this.#take(bytes));
+    socket.on("error", (cause) => this.#fail(new HostError("NETWORK", "smtpd can't be reached", { cause })));
+    socket.on("end", () => this.#fail(new HostError("NETWORK", "smtpd has closed the connection")));
+    socket.on("close", () => this.#fail(new HostError("NETWORK", "smtpd has closed the connection")));
+    return socket;
   }
 
   /** Connects and greets. @throws HostError NETWORK, TIMEOUT, BUSY; FormatError SMTP */
@@ -48,15 +56,39 @@ export class SmtpSession {
     const session = new SmtpSession(options);
     try {
       expectCode(await session.reply(), 220);
-      await session.write(`EHLO ${options.hostname}\r\n`, 1);
-      const { text } = expectCode(await session.reply(), 250);
-      // The first line greets; an extension's name ends at a blank, a line at the mark that #take puts.
-      session.#extensions = new Set(text.split("\n").map((line) => (line.split(" ", 1)[0] ?? "").toUpperCase()));
+      await session.#greet(options.hostname);
+      if (options.tls === true) {
+        await session.#secure();
+        await session.#greet(options.hostname);
+      }
       return session;
     } catch (error) {
       session.destroy();
       throw error;
     }
+  }
+
+  async #greet(hostname: string): Promise<void> {
+    await this.write(`EHLO ${hostname}\r\n`, 1);
+    const { text } = expectCode(await this.reply(), 250);
+    // The first line greets; an extension's name ends at a blank, a line at the mark that #take puts.
+    this.#extensions = new Set(text.split("\n").map((line) => (line.split(" ", 1)[0] ?? "").toUpperCase()));
+  }
+
+  /** RFC 3207. */
+  async #secure(): Promise<void> {
+    await this.write("STARTTLS\r\n", 1);
+    expectCode(await this.reply(), 220);
+    // What came in clear behind the reply would be believed to have come inside.
+    if (this.#buffered.length > 0 || !this.isUsable) throw new FormatError("SMTP", "smtpd sent more than a reply");
+    this.#socket.removeAllListeners();
+    const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false, minVersion: "TLSv1.2" });
+    this.#socket = this.#hear(secured);
+    const ready = (): void => this.#wake();
+    secured.once("secureConnect", ready);
+    // Nothing else wakes it: nobody has asked for a reply.
+    await this.#event();
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** False when it has ended, or smtpd has said something that nobody asked for. */

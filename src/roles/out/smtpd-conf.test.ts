@@ -10,6 +10,9 @@ const options = {
   trial: { domain: "trial.invalid", port: 10_030 },
   address: "192.0.2.97",
   anywayAddress: "192.0.2.241",
+  noticesPort: 10_029,
+  queueHours: 24,
+  warnHours: 4,
   maxMessageBytes: 1000,
   maxRecipients: 100,
 };
@@ -20,6 +23,7 @@ test("each port has its way, weak mail its own address, and mail is taken nowher
     lines.filter((line) => line.startsWith("action")),
     [
       'action "home" relay host <home> helo "out.mail.example.org"',
+      'action "notices" relay host "smtp+notls://127.0.0.1:10029" helo "out.mail.example.org"',
       'action "trial" relay host "smtp+notls://127.0.0.1:10030" helo "out.mail.example.org"',
       'action "strict" relay tls src "192.0.2.97" helo "out.mail.example.org"',
       'action "dane" relay tls no-verify src "192.0.2.97" helo "out.mail.example.org"',
@@ -29,7 +33,10 @@ test("each port has its way, weak mail its own address, and mail is taken nowher
   assert.deepEqual(
     lines.filter((line) => line.startsWith("match")),
     [
-      'match from any for domain "example.org" action "home"',
+      'match tag "strict" from any for domain "example.org" action "home"',
+      'match tag "anyway" from any for domain "example.org" action "home"',
+      'match tag "dane" from any for domain "example.org" action "home"',
+      'match from local for domain "example.org" action "notices"',
       'match from any for domain "trial.invalid" action "trial"',
       'match tag "strict" from any for any action "strict"',
       'match tag "anyway" from any for any action "anyway"',

@@ -15,14 +15,17 @@ export interface OutSmtpdOptions {
   address: string;
   /** Address that mail leaves from which may go unprotected. */
   anywayAddress: string;
+  /** Where shoal-submit takes smtpd's notices, on 127.0.0.1. */
+  noticesPort: number;
+  /** Hours after which a message that can't be delivered goes back to its sender. */
+  queueHours: number;
+  /** Hours after which a sender hears that a message still waits. */
+  warnHours: number;
   /** Largest message as it is handed over. */
   maxMessageBytes: number;
   /** Most recipients of one message. */
   maxRecipients: number;
 }
-
-/** Hours after which a message that can't be delivered goes back to its sender. */
-export const QUEUE_HOURS = 24;
 
 /**
  * smtpd.conf(5). What it makes sure of:
@@ -30,41 +33,47 @@ export const QUEUE_HOURS = 24;
  *   TLS whose certificate only DANE vouches for, `anyway` over TLS where it is offered.
  * - smtpd gives a mail server a pause when it has failed, for all mail that would leave from the same address. So mail that is
  *   sent anyway has an address of its own: it leaves at once where strict mail waits, and the other way round.
- * - Mail for the own domain, smtpd's own notices to senders among it, goes to `in`. A notice to anybody else matches nothing.
+ * - Mail for the own domain goes to `in`. What comes by no port is smtpd's own: notices to senders, which shoal-submit rewrites.
+ *   A notice to anybody else matches nothing.
+ * - DSN is offered on loopback, so that shoal-submit can ask for whole mails in notices (`RET=FULL`).
  * - Messages and envelopes in the queue are encrypted; the key comes on standard input. (`queue encryption` takes its key in
  *   smtpd's grammar and not in its manual.)
  */
 export function outSmtpdConf(options: OutSmtpdOptions): string {
   const { hostname, domain, inAddresses, ports, trial, address, anywayAddress } = options;
-  const { maxMessageBytes, maxRecipients } = options;
+  const { noticesPort, queueHours, warnHours, maxMessageBytes, maxRecipients } = options;
+  // BUG: in the mail that a notice gives back, lines that begin with a dot and go on lack that dot: smtpd forgets to double it.
   // BUG: smtpd makes envelopes durable and not the contents of messages, so a power cut of the host within seconds of an
   // acceptance can lose that mail. Killed processes lose nothing.
   // BUG: smtpd writes a message in clear to a file that it removes a moment later: while it takes it, before it is encrypted,
   // and while it delivers it. Free blocks of the host's disk can hold its text until they are written over.
   // BUG: smtpd adds a Received field of its own to the one of docs/formats/submission.md. It names the machine, the time and,
   // if there is just one, the recipient.
+  const tags = Object.keys(ports);
   const lines = [
     `smtp max-message-size ${maxMessageBytes}`,
     `smtp limit max-rcpt ${maxRecipients}`,
     "",
     'queue encryption "stdin"',
-    `queue ttl ${QUEUE_HOURS}h`,
+    `queue ttl ${queueHours}h`,
+    `bounce warn-interval ${warnHours}h`,
     "",
     ...Object.entries(ports).map(
-      ([tag, port]) =>
-        `listen on 127.0.0.1 port ${port} tag ${quoted(tag)} hostname ${quoted(hostname)} mask-src no-dsn`,
+      ([tag, port]) => `listen on 127.0.0.1 port ${port} tag ${quoted(tag)} hostname ${quoted(hostname)} mask-src`,
     ),
     "",
     `table home { ${inAddresses.map((one) => quoted(`smtp://${one}:25`)).join(", ")} }`,
     `action "home" relay host <home> helo ${quoted(hostname)}`,
+    `action "notices" relay host ${quoted(`smtp+notls://127.0.0.1:${noticesPort}`)} helo ${quoted(hostname)}`,
     `action "trial" relay host ${quoted(`smtp+notls://127.0.0.1:${trial.port}`)} helo ${quoted(hostname)}`,
     `action "strict" relay tls src ${quoted(address)} helo ${quoted(hostname)}`,
     `action "dane" relay tls no-verify src ${quoted(address)} helo ${quoted(hostname)}`,
     `action "anyway" relay src ${quoted(anywayAddress)} helo ${quoted(hostname)}`,
     "",
-    `match from any for domain ${quoted(domain)} action "home"`,
+    ...tags.map((tag) => `match tag ${quoted(tag)} from any for domain ${quoted(domain)} action "home"`),
+    `match from local for domain ${quoted(domain)} action "notices"`,
     `match from any for domain ${quoted(trial.domain)} action "trial"`,
-    ...Object.keys(ports).map((tag) => `match tag ${quoted(tag)} from any for any action ${quoted(tag)}`),
+    ...tags.map((tag) => `match tag ${quoted(tag)} from any for any action ${quoted(tag)}`),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -6,6 +6,7 @@ import { expectCode, replyText, type SmtpReply } from "./smtp-session.ts";
 import { type Lent, type SmtpdPool } from "./smtpd-pool.ts";
 
 export interface Consignment {
+  /** "" for a notice, which nobody gets a notice about. */
   readonly envelopeFrom: string;
   readonly recipients: readonly string[];
   /** CRLF line ends, the last line too. */
@@ -85,14 +86,16 @@ export class Transaction {
 
 async function offer({ session }: Lent, { envelopeFrom, recipients, message }: Consignment): Promise<void> {
   for (const address of [envelopeFrom, ...recipients]) {
-    if (!/^[!-;=?-~]+$/.test(address)) throw new RangeError("an address that no envelope can hold");
+    if (!/^[!-;=?-~]*$/.test(address)) throw new RangeError("an address that no envelope can hold");
   }
   const isEightBit = firstEightBit(message, 0, message.length) >= 0;
   if (isEightBit && !session.offers("8BITMIME")) throw new HostError("BUSY", "smtpd does not take 8-bit text now");
   const body = isEightBit ? " BODY=8BITMIME" : "";
   const size = session.offers("SIZE") ? ` SIZE=${message.length}` : "";
+  // RFC 3461: the whole mail comes back if it can't be delivered, so that its sender can send it again.
+  const back = envelopeFrom !== "" && session.offers("DSN") ? " RET=FULL" : "";
   const commands = [
-    `MAIL FROM:<${envelopeFrom}>${size}${body}`,
+    `MAIL FROM:<${envelopeFrom}>${size}${body}${back}`,
     ...recipients.map((address) => `RCPT TO:<${address}>`),
   ];
   const replies: SmtpReply[] = [];

@@ -5,11 +5,13 @@ import { FormatError, PolicyError } from "#core/errors.ts";
 import { MAX_COMMAND_CHARACTERS, parseCommand, type SubmissionCommand } from "./command.ts";
 
 test("reads every verb with its words", () => {
-  const send = { verb: "send", envelopeFrom: null, recipients: null, json: false };
+  const send = { verb: "send", envelopeFrom: null, recipients: null, json: false, bytes: null };
   for (const [text, expected] of [
     ["", send],
     ["   ", send],
     ["send", send],
+    ["send --bytes 0", { ...send, bytes: 0 }],
+    ["send bob@example.net --bytes 36700160", { ...send, recipients: ["bob@example.net"], bytes: 36_700_160 }],
     ["send --json", { ...send, json: true }],
     ["send bob@example.net", { ...send, recipients: ["bob@example.net"] }],
     ["  send   bob@example.net  carol@Example.COM ", { ...send, recipients: ["bob@example.net", "carol@example.com"] }],
@@ -38,6 +40,8 @@ test("whatever is asked, the answer is a command or a refusal, and no address ho
     "-f",
     "--",
     "--json",
+    "--bytes",
+    "12",
     "bob@example.net",
     "<>",
     "\n",

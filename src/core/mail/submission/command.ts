@@ -12,6 +12,8 @@ export interface SendCommand {
   /** Null: those of the header. */
   readonly recipients: readonly string[] | null;
   readonly json: boolean;
+  /** `--bytes`: how many the message has as it is handed in; null: not said. */
+  readonly bytes: number | null;
 }
 
 export type SubmissionCommand =
@@ -31,6 +33,7 @@ interface Words {
   operands: string[];
   envelopeFrom: string | null;
   json: boolean;
+  bytes: number | null;
 }
 
 /**
@@ -42,18 +45,20 @@ export function parseCommand(text: string): SubmissionCommand {
   switch (verb) {
     case "send":
     case "send-anyway": {
-      const { operands, envelopeFrom, json } = readWords(verb, rest);
-      return { verb, envelopeFrom, recipients: operands.length === 0 ? null : parseAddresses(operands), json };
+      const { operands, envelopeFrom, json, bytes } = readWords(verb, rest);
+      const recipients = operands.length === 0 ? null : parseAddresses(operands);
+      return { verb, envelopeFrom, recipients, json, bytes };
     }
     case "check": {
-      const { operands, envelopeFrom, json } = readWords(verb, rest);
-      if (envelopeFrom !== null) throw usage('"check" takes no -f');
+      const { operands, envelopeFrom, json, bytes } = readWords(verb, rest);
+      if (envelopeFrom !== null || bytes !== null) throw usage('"check" takes no -f and no --bytes');
       if (operands.length === 0) throw usage('expected addresses behind "check"');
       return { verb, addresses: parseAddresses(operands), json };
     }
     case "limits": {
-      const { operands, envelopeFrom, json } = readWords(verb, rest);
-      if (operands.length > 0 || envelopeFrom !== null) throw usage('expected nothing but --json behind "limits"');
+      const { operands, envelopeFrom, json, bytes } = readWords(verb, rest);
+      if (operands.length > 0 || envelopeFrom !== null || bytes !== null)
+        throw usage('expected nothing but --json behind "limits"');
       return { verb, json };
     }
     case "help":
@@ -85,6 +90,7 @@ function readWords(verb: string, words: readonly string[]): Words {
   const operands: string[] = [];
   let envelopeFrom: string | null = null;
   let json = false;
+  let bytes: number | null = null;
   let options = true;
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? "";
@@ -93,6 +99,10 @@ function readWords(verb: string, words: readonly string[]): Words {
     } else if (options && word === "--json") {
       if (json) throw usage("--json stands there twice");
       json = true;
+    } else if (options && word === "--bytes") {
+      if (bytes !== null) throw usage("--bytes stands there twice");
+      at += 1;
+      bytes = parseBytes(words[at]);
     } else if (options && word === "-f") {
       if (envelopeFrom !== null) throw usage("-f stands there twice");
       at += 1;
@@ -100,12 +110,17 @@ function readWords(verb: string, words: readonly string[]): Words {
       if (address === undefined) throw usage("expected an address behind -f");
       envelopeFrom = printAddress(parseEnvelopeAddress(address));
     } else if (options && word.startsWith("-")) {
-      throw usage(`${quoted(word)} is no option of "${verb}": expected -f ADDRESS or --json`);
+      throw usage(`${quoted(word)} is no option of "${verb}": expected -f ADDRESS, --bytes NUMBER or --json`);
     } else {
       operands.push(word);
     }
   }
-  return { operands, envelopeFrom, json };
+  return { operands, envelopeFrom, json, bytes };
+}
+
+function parseBytes(word: string | undefined): number {
+  if (word !== undefined && /^(?:0|[1-9][0-9]{0,9})$/.test(word)) return Number(word);
+  throw usage(`expected a number of bytes behind --bytes${word === undefined ? "" : `, found ${quoted(word)}`}`);
 }
 
 function parseAddresses(words: readonly string[]): string[] {

@@ -10,6 +10,7 @@ import { giveUpPowers } from "#host/powers.ts";
 import { readSubmitConfig } from "../config.ts";
 import { authorities } from "../grade/authorities.ts";
 import { Resolver } from "../grade/dns.ts";
+import { signerOf } from "../signer.ts";
 import { tasksSchema } from "./exchange.ts";
 import { runTasks } from "./run-tasks.ts";
 
@@ -28,11 +29,12 @@ CONFIG is that of shoal-submit, /etc/shoal/submit.json unless named.
       help: "does the tasks on standard input and prints their results\n",
       async run(operands) {
         if (operands.length > 1) throw new PolicyError("USAGE", "expected one configuration");
-        const { resolver, caFile } = await readSubmitConfig(operands[0] ?? "/etc/shoal/submit.json");
+        const config = await readSubmitConfig(operands[0] ?? "/etc/shoal/submit.json");
         giveUpPowers();
         const tools = {
-          resolver: new Resolver({ ...resolver, tryMilliseconds: LOOKUP_TRY_MILLISECONDS, tries: 2 }),
-          context: authorities(caFile),
+          resolver: new Resolver({ ...config.resolver, tryMilliseconds: LOOKUP_TRY_MILLISECONDS, tries: 2 }),
+          context: authorities(config.caFile),
+          signer: signerOf(config),
           taskSeconds: TASK_SECONDS,
         };
         const tasks = v.safeParse(tasksSchema, JSON.parse(await text(process.stdin)));

@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { FormatError, HostError } from "#core/errors.ts";
+import type { Signer } from "../signer.ts";
 import { expectCode, SmtpSession } from "../smtp-session.ts";
 import type { MessageResult, MessageTask } from "./exchange.ts";
 import type { Sink } from "./sink.ts";
@@ -11,20 +12,22 @@ const HAND_ON_SECONDS = 60;
 const REPLY_SECONDS = 30;
 
 /**
- * Nobody's mail: from the domain's postmaster to a name that only the sink has. The envelope has no sender, so nothing comes back
+ * Nobody's mail, signed as an account's is: from the domain's postmaster to a name that only the sink has. The envelope has no sender, so nothing comes back
  * to anybody if it does not arrive.
  * @throws HostError; FormatError SMTP
  */
-export async function tryMessage(task: MessageTask, sink: Sink): Promise<MessageResult> {
+export async function tryMessage(task: MessageTask, sink: Sink, signer: Signer | null): Promise<MessageResult> {
   const token = randomBytes(16).toString("hex");
   const recipient = `${token}@${task.sink.domain}`;
+  const plain = Buffer.from(trialMessage(task.domain, recipient, token, new Date()), "latin1");
+  const signed = signer === null ? plain : await signer.sign(plain);
   const session = await SmtpSession.open({ port: task.port, hostname: task.heloName, replySeconds: REPLY_SECONDS });
   try {
     for (const [command, code] of [
       ["MAIL FROM:<>", 250],
       [`RCPT TO:<${recipient}>`, 250],
       ["DATA", 354],
-      [`${trialMessage(task.domain, recipient, token, new Date())}.`, 250],
+      [`${signed.toString("latin1")}.`, 250],
     ] as const) {
       await session.write(`${command}\r\n`, 1);
       expectCode(await session.reply(), code);

@@ -5,6 +5,7 @@ import type { Resolver } from "../grade/dns.ts";
 import type { MxRecord, RecordData, RecordType } from "../grade/dns-message.ts";
 import { Slots } from "../grade/slots.ts";
 import { fetchPolicy } from "../grade/sts-fetch.ts";
+import type { Signer } from "../signer.ts";
 import type {
   FailedResult,
   LookupResult,
@@ -25,6 +26,8 @@ const MAX_ADDRESSES_TRIED = 2;
 export interface TrialTools {
   readonly resolver: Resolver;
   readonly context: SecureContext;
+  /** Signs as shoal-submit does; null where mail is not signed. */
+  readonly signer: Signer | null;
   /** For each task but messages, which wait for smtpd. */
   readonly taskSeconds: number;
 }
@@ -53,7 +56,7 @@ async function runTask(task: TrialTask, tools: TrialTools, sink: Sink | null): P
         return await trySession(task, tools.context, signal);
       case "message":
         if (sink === null) throw new Error("a message without a sink");
-        return await tryMessage(task, sink);
+        return await tryMessage(task, sink, tools.signer);
       default:
         throw new Error(`no such task: ${JSON.stringify(task)}`);
     }
