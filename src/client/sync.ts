@@ -10,7 +10,7 @@ import { makeFolder } from "#host/files.ts";
 import { takeLock } from "#host/lock.ts";
 import { SftpConnection } from "#host/sftp.ts";
 import { checkAccount, explainRefusedLogin, isConnectionFailure } from "./account/check-at-sync.ts";
-import { loadKeys } from "./identities.ts";
+import { type KeyFile, loadKeys } from "./identities.ts";
 import { loginOptions } from "./login.ts";
 import { Alerts } from "./mailbox/alerts.ts";
 import { Auditor } from "./mailbox/auditor.ts";
@@ -55,34 +55,53 @@ Example:
 `,
   options: { profile: { type: "string" }, keep: { type: "boolean" }, json: { type: "boolean" } },
   async run(_operands, options) {
-    const start = performance.now();
     const { profile, places } = await loadProfile(String(options["profile"] ?? DEFAULT_PROFILE));
-    await makeFolder(places.state, 0o700);
-    const lock = takeLock(places.lock, "shoal sync for this profile");
-    try {
-      const fetched = await fetchMail(profile, places, options["keep"] === true);
-      const { result, proof, interruption, accountError, removalError } = fetched;
-      const seconds = Math.round(performance.now() - start) / 1000;
-      report(profile, result, seconds);
-      const alerts = proof === null ? [] : await new Alerts(new MailboxState(places)).list();
-      if (proof !== null) reportProof(proof, alerts);
-      if (options["json"] === true) print(`${visibleJson({ ...result, ...proofInJson(proof, alerts), seconds })}\n`);
-      for (const error of [accountError, removalError]) if (error !== undefined) complain("shoal", error);
-      await flushInPassing({
-        outbox: new Outbox(places.outbox),
-        places,
-        login: () => outTarget(profile, places),
-      });
-      if (interruption !== undefined) throw await explainRefusedLogin(interruption, profile, places);
-      if (accountError !== undefined) return exitStatusOf(accountError);
-      if (proof !== null && isAlarming(proof.audit.findings)) return EXIT.protocol;
-      if (removalError !== undefined) return exitStatusOf(removalError);
-      return result.failed.length > 0 ? EXIT.data : EXIT.ok;
-    } finally {
-      lock.release();
-    }
+    return await syncOnce(profile, places, {
+      keep: options["keep"] === true,
+      tell(told) {
+        if (options["json"] === true) print(`${visibleJson(told)}\n`);
+      },
+    });
   },
 };
+
+export interface SyncRun {
+  /** Leave everything on the server. */
+  readonly keep: boolean;
+  /** The profile's, if they are loaded already. */
+  readonly keys?: readonly KeyFile[];
+  /** Gets what `--json` prints. */
+  tell(told: SyncResult & { readonly seconds: number }): void;
+}
+
+/** One round. @returns its exit status, having said what there is to say; what ends it before its time is thrown */
+export async function syncOnce(profile: Profile, places: Places, { keep, keys, tell }: SyncRun): Promise<number> {
+  const start = performance.now();
+  await makeFolder(places.state, 0o700);
+  const lock = takeLock(places.lock, "shoal sync for this profile");
+  try {
+    const fetched = await fetchMail(profile, places, keys ?? (await loadKeys(profile.identities)), keep);
+    const { result, proof, interruption, accountError, removalError } = fetched;
+    const seconds = Math.round(performance.now() - start) / 1000;
+    report(profile, result, seconds);
+    const alerts = proof === null ? [] : await new Alerts(new MailboxState(places)).list();
+    if (proof !== null) reportProof(proof, alerts);
+    tell({ ...result, ...proofInJson(proof, alerts), seconds });
+    for (const error of [accountError, removalError]) if (error !== undefined) complain("shoal", error);
+    await flushInPassing({
+      outbox: new Outbox(places.outbox),
+      places,
+      login: () => outTarget(profile, places),
+    });
+    if (interruption !== undefined) throw await explainRefusedLogin(interruption, profile, places);
+    if (accountError !== undefined) return exitStatusOf(accountError);
+    if (proof !== null && isAlarming(proof.audit.findings)) return EXIT.protocol;
+    if (removalError !== undefined) return exitStatusOf(removalError);
+    return result.failed.length > 0 ? EXIT.data : EXIT.ok;
+  } finally {
+    lock.release();
+  }
+}
 
 interface Fetched {
   readonly result: SyncResult;
@@ -93,8 +112,7 @@ interface Fetched {
   readonly removalError: unknown;
 }
 
-async function fetchMail(profile: Profile, places: Places, keep: boolean): Promise<Fetched> {
-  const keys = await loadKeys(profile.identities);
+async function fetchMail(profile: Profile, places: Places, keys: readonly KeyFile[], keep: boolean): Promise<Fetched> {
   // Logging in takes several round trips: the disk and the keys are made ready meanwhile.
   const sftp = SftpConnection.start(await loginOptions(profile, places, keys));
   const staging = `shoal-incoming-${places.name}`;
