@@ -15,10 +15,11 @@ const golden = join(root, "test/golden/render");
 const definition = await readFile(join(golden, "fleet.yaml"), "utf8");
 const fleet = parseFleet(definition, "fleet.yaml");
 const fleetWithOut = parseFleet(definition.replace("ledger: 1 }", "ledger: 1, out: 1 }"), "fleet.yaml");
+const fleetWithAll = parseFleet(definition.replace("ledger: 1 }", "ledger: 1, out: 1, spam-out: 1 }"), "fleet.yaml");
 /** Fixed public halves, so that the same bytes come out on every machine. */
 const keys = {
   publicKeys: new Map(
-    fleetSecrets(fleetWithOut, 1).map(({ name, kind }) => [
+    fleetSecrets(fleetWithAll, 1).map(({ name, kind }) => [
       name,
       kind === "tls" ? `certificate of ${name}\n` : `ssh-ed25519 PUBLIC-KEY-OF-${name}`,
     ]),
@@ -49,11 +50,16 @@ test("and with a machine `out`: what it gets, and the links", async () => {
   await assertGolden("with-out", new Map(all.filter(([path]) => /^(?:alpha-out|network)\//.test(path))));
 });
 
+test("and with a machine `spam-out`", async () => {
+  const all = [...renderPlan(fleetPlan(fleetWithAll, keys))];
+  await assertGolden("with-spam-out", new Map(all.filter(([path]) => /^(?:alpha-spam-out|network)\//.test(path))));
+});
+
 test("rendered programs accept what was rendered for them: sshd_config", async () => {
   const folder = await mkdtemp(join(tmpdir(), "shoal-render-"));
   try {
     await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
-    const rendered = renderPlan(fleetPlan(fleetWithOut, keys));
+    const rendered = renderPlan(fleetPlan(fleetWithAll, keys));
     let checked = 0;
     for (const [path, text] of rendered) {
       if (!path.endsWith("/sshd_config")) continue;
@@ -63,15 +69,15 @@ test("rendered programs accept what was rendered for them: sshd_config", async (
       await exec("/usr/sbin/sshd", ["-t", "-f", join(folder, "sshd_config")]);
       checked++;
     }
-    assert.equal(checked, 7);
+    assert.equal(checked, 8);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 });
 
 test("machines of a site: names, addresses and links do not collide, and every link ends at a machine or the resolver", () => {
-  const machines = siteMachines(fleetWithOut, "alpha");
-  const plan = fleetPlan(fleetWithOut, keys);
+  const machines = siteMachines(fleetWithAll, "alpha");
+  const plan = fleetPlan(fleetWithAll, keys);
   assert.equal(new Set(machines.map(({ name }) => name)).size, machines.length);
   assert.equal(new Set(machines.map(({ address }) => address)).size, machines.length);
   const ends = new Set(["world", fleet.resolver, ...machines.map(({ name }) => name)]);

@@ -29,7 +29,7 @@ test("the example of the format page is read as it says", () => {
     publicAddresses: { alpha: {}, omega: {} },
     live: "alpha",
     directory: "DNn7NbmdJHR0fNQCpdtcYw",
-    roles: { in: 1, "spam-in": 1, fetch: 2, keys: 1, ledger: 1, out: 0 },
+    roles: { in: 1, "spam-in": 1, fetch: 2, keys: 1, ledger: 1, out: 0, "spam-out": 0 },
     retentionDays: 14,
     limits: {
       messageBytes: 35_000_000,

@@ -5,11 +5,12 @@ import { smtpdConf } from "#roles/in/smtpd-conf.ts";
 import { acceptParts, recipientsFile } from "./accept.ts";
 import { linkFiles, linkHosts, linkKey, linkSecrets } from "./link.ts";
 import { json, mayRead, mayWrite, node, program } from "./node-program.ts";
-import { commonFiles, machinesOf, publicKey, type Role, type RoleView, secret, text } from "./role.ts";
+import { commonFiles, type MachineId, machinesOf, publicKey, type Role, type RoleView, secret, text } from "./role.ts";
+import { rspamdPort, rspamdTunnel } from "./rspamd-machine.ts";
 import { sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
 /** Ports on the machine's own loopback. */
-const port = { smtpd: 10_025, courier: 10_026, rspamd: 11_333 } as const;
+const port = { smtpd: 10_025, courier: 10_026 } as const;
 const loopback = "127.0.0.1";
 const usageFile = "/run/shoal/usage";
 const recipientsFolder = dirname(recipientsFile);
@@ -34,35 +35,17 @@ function accept(view: RoleView) {
   return acceptParts(view, { serves, owner: "shoal-accept", ledgerUid: 905, folders: [] });
 }
 
-/** Carries rspamd's port from `spam-in` to this machine's loopback. */
-function spamTunnel(view: RoleView): ServiceSpec {
+function judgeOf(view: RoleView): MachineId {
   const [judge] = machinesOf(view, "spam-in");
   if (judge === undefined) throw new TypeError("a site has no spam-in");
-  const options = [
-    "BatchMode=yes",
-    "ExitOnForwardFailure=yes",
-    "ServerAliveInterval=15",
-    "ConnectTimeout=10",
-    "StrictHostKeyChecking=yes",
-    `UserKnownHostsFile=${linkHosts("shoal-spam")}`,
-  ];
-  return {
-    name: "spam-tunnel",
-    user: "shoal-spam",
-    listens: port.rspamd,
-    command: [
-      ...["ssh", "-N", "-F", "none", "-i", linkKey("shoal-spam", judge.name)],
-      ...options.flatMap((option) => ["-o", option]),
-      ...["-L", `${loopback}:${port.rspamd}:127.0.0.1:${port.rspamd}`, `rspamd-link@${judge.hostname}`],
-    ],
-  };
+  return judge;
 }
 
 function services(view: RoleView): ServiceSpec[] {
   return [
     accept(view).service,
     sshdService,
-    spamTunnel(view),
+    rspamdTunnel(judgeOf(view), "shoal-spam"),
     {
       name: "courier",
       user: "shoal-courier",
@@ -150,7 +133,7 @@ function files(view: RoleView): FileSpec[] {
         maxRecipients: fleet.limits.recipients,
         frontPort: port.smtpd,
         courierPort: port.courier,
-        rspamdUrl: `http://${loopback}:${port.rspamd}`,
+        rspamdUrl: `http://${loopback}:${rspamdPort}`,
         sealCommand: node("shoal-seal", ["/etc/shoal/seal.json"], mayRead("/run/shoal", recipientsFolder)).join(" "),
         sealUser: "shoal-seal",
       }),

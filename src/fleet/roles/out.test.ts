@@ -78,3 +78,44 @@ test("the ledger feeds them, and their keys are named and not shown", () => {
   assert.match(page, /^file \/etc\/shoal\/thread\.key 0?400 shoal-submit:shoal-submit secret threads\/alpha-out-2$/m);
   assert.match(page, /^second address 10\.83\.0\.242$/m);
 });
+
+test("machines `spam-out` are asked in turns, each by the key of its own link", () => {
+  const some = parseFleet(text.replace("ledger: 1 }", "ledger: 1, out: 3, spam-out: 2 }"), "a");
+  const asked = ["out", "out-2", "out-3"].map(
+    (name) => /rspamd-link@(\S+)/.exec(textOf(`alpha-${name}/MACHINE`, some))?.[1],
+  );
+  assert.deepEqual(
+    asked,
+    [1, 2, 1].map((number) => `spam-out${number === 1 ? "" : "-2"}.mail.shoal.example`),
+  );
+  assert.match(
+    textOf("alpha-out-2/MACHINE", some),
+    /^file \S+ 0400 shoal-spam:shoal-spam secret link\/alpha-out-2\/alpha-spam-out-2$/m,
+  );
+  assert.deepEqual(v.parse(submitSchema, JSON.parse(textOf("alpha-out/root/etc/shoal/submit.json", some))).judge, {
+    port: 11_333,
+    seconds: 30,
+  });
+  assert.doesNotMatch(textOf("alpha-out/root/etc/shoal/submit.json"), /judge/);
+  const rules = textOf("network/nftables.conf", some).split("\n");
+  const ofJudge = rules.filter((rule) => rule.includes("10.83.0.113")).map((rule) => rule.trim());
+  assert.deepEqual(ofJudge, [
+    'iifname "m0a530071" ip saddr != 10.83.0.113 drop',
+    'iifname "m0a530061" ip saddr { 10.83.0.97, 10.83.0.241 } oifname "m0a530071" ip daddr 10.83.0.113 tcp dport 22 accept',
+    'iifname "m0a530063" ip saddr { 10.83.0.99, 10.83.0.243 } oifname "m0a530071" ip daddr 10.83.0.113 tcp dport 22 accept',
+  ]);
+});
+
+test("what signs is on the machine and on no other, for root alone", () => {
+  const all = rendered(fleet);
+  const pages = [...all].filter(([path]) => path.endsWith("/MACHINE"));
+  const holders = pages.filter(([, page]) => page.includes("secret dkim/")).map(([path]) => path);
+  assert.deepEqual(holders, ["alpha-out/MACHINE", "alpha-out-2/MACHINE"]);
+  const lines = textOf("alpha-out/MACHINE")
+    .split("\n")
+    .filter((line) => line.includes("secret dkim/"));
+  assert.deepEqual(
+    lines,
+    ["r", "e"].map((one) => `file /etc/shoal/dkim/g1${one} 0400 root:root secret dkim/g1${one}`),
+  );
+});

@@ -1,24 +1,35 @@
-/** From here on a mail is marked by the header field `X-Spam: yes` and others. */
+export interface RspamdOptions {
+  /** On loopback. */
+  port: number;
+  /** Modules besides the rules that look at a message alone. */
+  modules: readonly string[];
+  /** Those of them that are written in C, which rspamd wants to be told twice. */
+  filters: readonly string[];
+  /** Null: it asks nobody. */
+  resolver: string | null;
+  /** From here on a mail is refused. */
+  rejectScore: number;
+  /** Processes that judge. */
+  workers: number;
+}
+
+/** From here on a mail is marked by the header field `X-Spam: yes` and others, where marks are wanted. */
 const markScore = 6;
-/** From here on a mail is refused. */
-const rejectScore = 30;
 
 /**
- * rspamd's configuration for `spam-in`. Only modules that judge a message by itself, SPF, DKIM and DMARC: block lists,
- * checksum networks and lists fetched from elsewhere would tell others who writes to our users. Nothing is kept:
- * no history, no statistics, no controller. So nothing is greylisted either. And odd form alone refuses no mail: an empty
- * line as the whole message scores 25, a program's report without the usual fields 22.
+ * rspamd's configuration. Only modules that judge a message by itself, SPF, DKIM and DMARC: block lists, checksum networks and
+ * lists fetched from elsewhere would tell others who writes to whom. Nothing is kept: no history, no statistics, no controller.
+ * So nothing is greylisted either.
  */
-export function rspamdConf(resolver: string, port: number): string {
-  const modules = ["chartable", "dkim", "dmarc", "forged_recipients", "maillist", "once_received", "regexp", "spf"];
+export function rspamdConf({ port, modules, filters, resolver, rejectScore, workers }: RspamdOptions): string {
   return `options {
   .include "$CONFDIR/options.inc"
-  filters = "chartable,dkim,regexp";
+  filters = "${filters.join(",")}";
   local_addrs = ["127.0.0.0/8"];
   history_rows = 0;
   disable_monitoring = true;
   dns {
-    nameserver = ["${resolver}"];
+    nameserver = ["${resolver ?? "127.0.0.1"}"];
     timeout = 1s;
     retransmits = 2;
   }
@@ -30,7 +41,7 @@ logging {
 worker "normal" {
   .include "$CONFDIR/worker-normal.inc"
   bind_socket = "127.0.0.1:${port}";
-  count = 2;
+  count = ${workers};
 }
 lua = "$RULESDIR/rspamd.lua"
 .include "$CONFDIR/metrics.conf"
