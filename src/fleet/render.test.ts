@@ -69,7 +69,7 @@ test("rendered programs accept what was rendered for them: sshd_config", async (
       await exec("/usr/sbin/sshd", ["-t", "-f", join(folder, "sshd_config")]);
       checked++;
     }
-    assert.equal(checked, 8);
+    assert.equal(checked, 9);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -5,6 +5,7 @@ import { flowStage } from "./flow-stage.ts";
 import { accountTests } from "./powers/account.ts";
 import { cellRootTests } from "./powers/cell-root.ts";
 import { depositKeyTests } from "./powers/deposit-key.ts";
+import { mailboxesKeyTests } from "./powers/mailboxes-key.ts";
 import { networkTests } from "./powers/network.ts";
 import { ownerTests } from "./powers/owner.ts";
 import { spamKeyTests } from "./powers/spam-key.ts";
@@ -26,6 +27,7 @@ sshFeatureTests(stage, {
   }),
 });
 accountTests(stage);
+mailboxesKeyTests(stage);
 ownerTests(stage);
 spamKeyTests(stage);
 networkTests(stage);

@@ -100,13 +100,29 @@ function configs(view: RoleView): { front: FrontConfigInput; seal: SealConfigInp
         identity: linkKey("shoal-courier", name),
         knownHosts: linkHosts("shoal-courier"),
       })),
+      ...ledgerOf(view),
     },
   };
 }
 
+/** Where the courier has deliveries listed. */
+function ledgerOf(view: RoleView): Pick<CourierConfigInput, "ledger"> {
+  const [ledger] = machinesOf(view, "ledger");
+  if (ledger === undefined) throw new TypeError("a site has no ledger");
+  const { name, hostname } = ledger;
+  const user = "shoal-courier";
+  return {
+    ledger: { host: hostname, port: 22, user: "append", identity: linkKey(user, name), knownHosts: linkHosts(user) },
+  };
+}
+
+/** The machines whose services the courier uses. */
+function courierReaches(view: RoleView): MachineId[] {
+  return [...machinesOf(view, "fetch"), ...machinesOf(view, "ledger")];
+}
+
 function files(view: RoleView): FileSpec[] {
   const { fleet, machine } = view;
-  const fetchMachines = machinesOf(view, "fetch");
   const config = configs(view);
   const { login, files: acceptFiles } = accept(view);
   const sshd = sshdConfig(
@@ -117,7 +133,7 @@ function files(view: RoleView): FileSpec[] {
     ...commonFiles(view),
     ...sshdFiles(sshd, machine.name),
     ...acceptFiles,
-    ...linkFiles(view, "shoal-courier", fetchMachines),
+    ...linkFiles(view, "shoal-courier", courierReaches(view)),
     ...linkFiles(view, "shoal-spam", machinesOf(view, "spam-in")),
     text("/etc/shoal/tls.crt", publicKey(view, `tls/${machine.name}`)),
     secret("/etc/shoal/tls.key", `tls/${machine.name}`, "shoal-front"),
@@ -149,11 +165,11 @@ export const inRole: Role = {
   secrets: (view) => [
     { name: `host/${view.machine.name}`, kind: "ssh-ed25519", hostname: view.machine.hostname },
     { name: `tls/${view.machine.name}`, kind: "tls", hostname: view.machine.hostname },
-    ...linkSecrets(view, [...machinesOf(view, "fetch"), ...machinesOf(view, "spam-in")]),
+    ...linkSecrets(view, [...courierReaches(view), ...machinesOf(view, "spam-in")]),
   ],
   links: (view) => [
     { from: "world", to: view.machine.name, protocol: "tcp", port: 25 },
-    ...[...machinesOf(view, "fetch"), ...machinesOf(view, "spam-in")].map(({ name }) => ({
+    ...[...courierReaches(view), ...machinesOf(view, "spam-in")].map(({ name }) => ({
       from: view.machine.name,
       to: name,
       protocol: "tcp" as const,

@@ -54,10 +54,23 @@ const fetchSchema = v.strictObject({
   knownHosts: path,
 });
 
+const ledgerSchema = v.strictObject({
+  host: v.pipe(v.string(), v.regex(/^[A-Za-z0-9.:-]{1,253}$/)),
+  port,
+  /** Unix user there, whose forced command leads to the socket that takes deliveries. */
+  user: v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,32}$/)),
+  identity: path,
+  knownHosts: path,
+  /** A program instead of `ssh`: it gets the arguments that `ssh` would get. */
+  program: v.optional(path),
+});
+
 const courierSchema = v.strictObject({
   /** Where smtpd relays to. */
   listen: endpoint,
   fetch: v.pipe(v.array(fetchSchema), v.minLength(1)),
+  /** Where deliveries are listed; without it they are not. */
+  ledger: v.optional(ledgerSchema),
   recipientsFile: path,
   usageFile: path,
   /** Largest container that smtpd may relay. */
@@ -72,6 +85,7 @@ const courierSchema = v.strictObject({
 export type FrontConfig = v.InferOutput<typeof frontSchema>;
 export type SealConfig = v.InferOutput<typeof sealSchema>;
 export type CourierConfig = v.InferOutput<typeof courierSchema>;
+export type LedgerConfig = v.InferOutput<typeof ledgerSchema>;
 export type FetchConfig = v.InferOutput<typeof fetchSchema>;
 
 /** What the renderer writes: fields with a default may be left out. */

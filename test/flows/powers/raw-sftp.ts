@@ -47,6 +47,7 @@ export class RawSftp {
   readonly #ended: Promise<void>;
   #version: { resolve: () => void; reject: (error: Error) => void } | null = null;
   #nextId = 0;
+  #failure: Error | null = null;
   #stderr = "";
 
   private constructor([program, ...args]: readonly [string, ...string[]]) {
@@ -85,6 +86,7 @@ export class RawSftp {
     this.#nextId += 1;
     const id = this.#nextId;
     return await new Promise((resolve, reject) => {
+      if (this.#failure !== null) throw this.#failure;
       this.#waiting.set(id, { resolve, reject });
       this.#child.stdin.write(encodeRequest(type, id, parts));
     });
@@ -115,6 +117,7 @@ export class RawSftp {
   }
 
   #fail(error: Error): void {
+    this.#failure = error;
     this.#version?.reject(error);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
