@@ -5,8 +5,10 @@ import { isMainThread } from "node:worker_threads";
 import { runProgram } from "#cli/command.ts";
 import { accountVerbs } from "./account/verbs.ts";
 import { deleteVerb } from "./delete.ts";
+import { doctorVerb } from "./doctor.ts";
 import { initVerb } from "./init.ts";
 import { listVerb } from "./list.ts";
+import { alertsVerb } from "./mailbox/alerts-verb.ts";
 import { checkVerb } from "./send/check.ts";
 import { outboxVerb } from "./send/outbox-verb.ts";
 import { sendVerb } from "./send/send.ts";
@@ -14,6 +16,7 @@ import { sendmailVerb } from "./send/sendmail.ts";
 import { showVerb } from "./show.ts";
 import { syncVerb } from "./sync.ts";
 import { verifyVerb } from "./verify/verify.ts";
+import { watchVerb } from "./watch/watch.ts";
 
 // A thread of this program starts with the same file when it is built into one; threads know what to do.
 if (isMainThread) {
@@ -33,8 +36,11 @@ Your mail, sealed on the way in, opened only on this computer.
   account   make, show and change your account
   init      make this computer a further device of an account
   sync      fetch new mail into the Maildir
+  watch     fetch mail as it comes, until it is ended
   list      list the mail in the Maildir
   show      show one mail
+  alerts    what was found wrong with the mailbox
+  doctor    how things are, and what to do
   delete    remove mail from the server that is kept there
   verify    check the whole mailbox from scratch, or write a proof of it
   send      send a message
@@ -54,8 +60,11 @@ Example:
         account: accountVerbs,
         init: initVerb,
         sync: syncVerb,
+        watch: watchVerb,
         list: listVerb,
         show: showVerb,
+        alerts: alertsVerb,
+        doctor: doctorVerb,
         delete: deleteVerb,
         verify: verifyVerb,
         send: sendVerb,

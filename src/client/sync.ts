@@ -71,7 +71,7 @@ export interface SyncRun {
   /** The profile's, if they are loaded already. */
   readonly keys?: readonly KeyFile[];
   /** Gets what `--json` prints. */
-  tell(told: SyncResult & { readonly seconds: number }): void;
+  readonly tell: (told: SyncResult & { readonly seconds: number }) => void;
 }
 
 /** One round. @returns its exit status, having said what there is to say; what ends it before its time is thrown */
