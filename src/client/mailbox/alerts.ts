@@ -82,12 +82,13 @@ export class Alerts {
 
   /**
    * Takes alerts off the list. What is about one file is not found again; what is about the mailbox is, as long as it lasts.
-   * @returns false for one that is not on the list
+   * @param account whose memory is told; null while none is known
+   * @returns those that were on the list
    */
-  async acknowledge(numbers: ReadonlySet<number> | "all", account: string): Promise<readonly Alert[]> {
+  async acknowledge(numbers: ReadonlySet<number> | "all", account: string | null): Promise<readonly Alert[]> {
     const kept = await this.#load();
     const chosen = kept.alerts.filter(({ number }) => numbers === "all" || numbers.has(number));
-    let memory = await this.#state.memory(account);
+    let memory = account === null ? null : await this.#state.memory(account);
     for (const alert of chosen) {
       if (memory !== null && isAboutOneFile(alert)) memory = acknowledge(memory, alert) ?? memory;
     }

@@ -27,9 +27,8 @@ export async function readMailbox<Account>(
   paths: MailboxPaths,
   learnAccount: () => Promise<Account>,
 ): Promise<{ shown: Shown; account: Account }> {
-  const [head, signers, entries, account, mail, early] = await Promise.all([
-    readIfThere(sftp, paths.head, MAX_HEAD_FILE_BYTES),
-    readIfThere(sftp, paths.signers, MAX_SIGNERS_FILE_BYTES),
+  const [{ head, signers }, entries, account, mail, early] = await Promise.all([
+    readHeadFiles(sftp, paths),
     readIfThere(sftp, paths.entries, MAX_ENTRIES_BYTES),
     learnAccount(),
     listInBatches(sftp, paths.mail),
@@ -39,6 +38,18 @@ export async function readMailbox<Account>(
   const isEarly = mail.batches >= READDIRS_IN_FLIGHT;
   const del = await readRecords(sftp, paths.del, isEarly ? await listIfThere(sftp, paths.del) : early);
   return { shown: { head, signers, entries, mail: mail.files, del }, account };
+}
+
+/** Head and list of signers alone: whether there is a fresh proof. */
+export async function readHeadFiles(
+  sftp: Pick<ReadingSftp, "readFile">,
+  paths: Pick<MailboxPaths, "head" | "signers">,
+): Promise<Pick<Shown, "head" | "signers">> {
+  const [head, signers] = await Promise.all([
+    readIfThere(sftp, paths.head, MAX_HEAD_FILE_BYTES),
+    readIfThere(sftp, paths.signers, MAX_SIGNERS_FILE_BYTES),
+  ]);
+  return { head, signers };
 }
 
 async function listInBatches(sftp: ReadingSftp, folder: string): Promise<{ files: ListedFile[]; batches: number }> {
@@ -82,7 +93,11 @@ async function inTurns<T, R>(items: readonly T[], atOnce: number, work: (item: T
   return results;
 }
 
-async function readIfThere(sftp: ReadingSftp, path: string, maxBytes: number): Promise<Buffer | null> {
+async function readIfThere(
+  sftp: Pick<ReadingSftp, "readFile">,
+  path: string,
+  maxBytes: number,
+): Promise<Buffer | null> {
   return await ifThere(() => sftp.readFile(path, maxBytes));
 }
 
