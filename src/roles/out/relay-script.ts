@@ -65,7 +65,7 @@ answer() {
     'exit 0' | 'exit 64' | 'exit 65' | 'exit 67' | 'exit 75' | 'exit 77') exit "\${line#exit }" ;;
     esac
   done
-  printf '%s\\n' "refused: this machine can not take mail now; $fate" 'hint: try again later' >&2
+  printf '%s\\n' "refused: this machine can not take mail now; $fate: try again later" >&2
   exit 75
 }
 
