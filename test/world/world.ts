@@ -18,6 +18,7 @@ export const worldPackages: Readonly<Record<string, readonly string[]>> = {
   exim: ["exim4-daemon-light", "ca-certificates", "openssl"],
   swaks: ["swaks"],
   "mail-programs": ["tmux", "vim-tiny", "neomutt", "aerc", "git", "git-email", "libmailtools-perl"],
+  "fake-clock": ["faketime"],
   "dkim-verifier": ["python3-dkim", "python3-nacl"],
   "perl-dkim-verifier": ["libmail-dkim-perl"],
 };

@@ -6,6 +6,7 @@ import { lineOf } from "#test/owner.ts";
 import { asPerson } from "#test/world/stage.ts";
 import type { Attempt } from "./attempt.ts";
 import {
+  answersFrom,
   asRoot,
   authorizedKeys,
   chainAt,
@@ -130,8 +131,7 @@ export const fetchRootAttempts: readonly Attempt<Scene>[] = [
     documented: "can't",
     async run(scene) {
       for (const host of ["keys", "ledger", "in"]) {
-        const script = `timeout 3 perl -MIO::Socket::INET -e 'exit(IO::Socket::INET->new(PeerAddr => "${host}.mail.${domain}", PeerPort => 22, Timeout => 2) ? 0 : 1)'`;
-        if ((await scene.stage.exec("fetch", ["sh", "-c", script])).status === 0) return `port 22 of ${host} answers`;
+        if (await answersFrom(scene, "fetch", `${host}.mail.${domain}`, 22)) return `port 22 of ${host} answers`;
       }
       return null;
     },

@@ -36,7 +36,13 @@ export const recoveryFile = "recovery";
 export const laptopFile = ".config/shoal/default/id_ed25519";
 
 export async function openScene(options: Pick<StageOptions, "name" | "net">, tell: Scene["tell"]): Promise<Scene> {
-  const stage = await openStage({ ...options, people: ["alice", "bob"], recovery: ["alice", "bob"], onProgress: tell });
+  const stage = await openStage({
+    ...options,
+    people: ["alice", "bob"],
+    recovery: ["alice", "bob"],
+    userPackages: ["fake-clock"],
+    onProgress: tell,
+  });
   try {
     const made = "test -e /root/thief || ssh-keygen -q -t ed25519 -N '' -C thief -f /root/thief; cat /root/thief";
     const thief = ed25519((await must(stage.exec("user", ["sh", "-c", made]))).stdout.toString("latin1"));
@@ -70,6 +76,12 @@ export async function must(running: Promise<ExecResult>): Promise<ExecResult> {
 export async function asRoot(scene: Scene, machine: string, script: string, input?: Uint8Array): Promise<string> {
   const options = { timeoutSeconds: 60, ...(input === undefined ? {} : { input }) };
   return (await must(scene.stage.exec(machine, ["sh", "-c", script], options))).stdout.toString("latin1");
+}
+
+/** True if anything at this end takes a connection from the machine. */
+export async function answersFrom(scene: Scene, machine: string, host: string, port: number): Promise<boolean> {
+  const script = `timeout 3 perl -MIO::Socket::INET -e 'exit(IO::Socket::INET->new(PeerAddr => "${host}", PeerPort => ${port}, Timeout => 2) ? 0 : 1)'`;
+  return (await scene.stage.exec(machine, ["sh", "-c", script])).status === 0;
 }
 
 /** Lets what a client has just learned grow old enough that less than it is no mere delay. */
@@ -260,6 +272,7 @@ const stores = {
   keys: "/var/lib/shoal/accounts/accounts.db",
   fetch: "/var/lib/shoal/accounts/accounts.db",
   in: "/var/lib/shoal/accounts/accounts.db",
+  out: "/var/lib/shoal/accounts/accounts.db",
   ledger: "/var/lib/shoal/ledger/accounts.db",
 } as const;
 

@@ -1,0 +1,107 @@
+/** The attacks on a mailbox as attempts of root on `fetch`: each must be named by both devices, and nothing of it opened. */
+
+import type { Attempt } from "./attempt.ts";
+import { closeMailboxScene, type Look, type MailboxScene, openMailboxScene, restoreHonest } from "./mailbox.ts";
+import { type Expected, type MailboxAttack, mailboxAttacks } from "./mailbox-attacks.ts";
+import type { Scene } from "./scene.ts";
+
+/** Attacks are counted once for each device that must name them. */
+export interface MailboxTally {
+  attacks: number;
+  named: number;
+  /** Findings where nobody attacks, and such as the attack does not deserve. */
+  falseAlarms: number;
+}
+
+const opened = new WeakMap<Scene, { mailbox: MailboxScene; tally: MailboxTally }>();
+
+/** What the attempts have counted; null if none was made. */
+export function mailboxTally(scene: Scene): MailboxTally | null {
+  return opened.get(scene)?.tally ?? null;
+}
+
+async function mailboxOf(scene: Scene): Promise<{ mailbox: MailboxScene; tally: MailboxTally }> {
+  const known = opened.get(scene);
+  if (known !== undefined) return known;
+  const fresh = { mailbox: await openMailboxScene(scene), tally: { attacks: 0, named: 0, falseAlarms: 0 } };
+  opened.set(scene, fresh);
+  await expectHonest(fresh);
+  return fresh;
+}
+
+/** Both devices look at what nobody has touched. */
+async function expectHonest({ mailbox, tally }: { mailbox: MailboxScene; tally: MailboxTally }): Promise<void> {
+  await restoreHonest(mailbox);
+  for (const [name, device] of [
+    ["known", mailbox.known],
+    ["fresh", mailbox.fresh],
+  ] as const) {
+    const { findings, status, said } = await device.look();
+    tally.falseAlarms += findings.length;
+    if (status !== 0) throw new Error(`a ${name} device finds fault with an honest mailbox: ${said.slice(-500)}`);
+  }
+  await restoreHonest(mailbox);
+}
+
+function attemptOf(attack: MailboxAttack): Attempt<Scene> {
+  return {
+    what: `${attack.what}, unnoticed`,
+    documented: "can't",
+    async run(scene) {
+      const { mailbox, tally } = await mailboxOf(scene);
+      const expected = await attack.apply(mailbox);
+      const unnoticed: string[] = [];
+      for (const name of ["known", "fresh"] as const) {
+        const looks = [await mailbox[name].look()];
+        if (attack.minutes !== undefined) looks.push(await mailbox[name].look(attack.minutes));
+        unnoticed.push(...judge(name, looks, expected, tally));
+        unnoticed.push(...opensTooMuch(name, looks, expected, mailbox));
+      }
+      return unnoticed.length === 0 ? null : unnoticed.join("; ");
+    },
+    async mend(scene) {
+      const it = await mailboxOf(scene);
+      await expectHonest(it);
+      // The ledger may speak again.
+      if (attack === mailboxAttacks.at(-1)) await closeMailboxScene(it.mailbox);
+    },
+  };
+}
+
+/** What is not as expected of one device, in words. */
+function judge(name: "known" | "fresh", looks: readonly Look[], expected: Expected, tally: MailboxTally): string[] {
+  const [last] = looks.slice(-1);
+  const wanted = [...expected[name]].sort();
+  const found = last?.findings ?? [];
+  const missed = wanted.filter((code) => !found.includes(code));
+  const undeserved = found.filter((code) => !wanted.includes(code));
+  tally.falseAlarms += undeserved.length;
+  if (wanted.length > 0) {
+    tally.attacks += 1;
+    if (missed.length === 0) tally.named += 1;
+  }
+  const wrong: string[] = [];
+  if (missed.length > 0) wrong.push(`a ${name} device does not say ${missed.join(", ")}`);
+  if (undeserved.length > 0) wrong.push(`a ${name} device says ${undeserved.join(", ")}`);
+  if (looks.some(({ said }) => said.includes("forged"))) wrong.push(`a ${name} device shows forged text`);
+  if (wrong.length > 0) wrong.push(last?.said.slice(-300) ?? "");
+  return wrong;
+}
+
+const closing = /^(?:BAD-HEAD|WRONG-MAILBOX|LEDGER-BROKEN|ROLLBACK|FORK|DEVICE-FORK)$/;
+
+/** What it knows the one has stored before; the other may open what is there, genuine and not removed. */
+function opensTooMuch(
+  name: "known" | "fresh",
+  looks: readonly Look[],
+  expected: Expected,
+  { present }: MailboxScene,
+): string[] {
+  const named = new Set(expected.fresh.map((code) => Number(code.split(" ")[1])));
+  const genuine = present.filter(({ seq }) => !named.has(seq)).length + (expected.freshOpensRemoved ?? 0);
+  const most = name === "known" || expected.fresh.some((code) => closing.test(code)) ? 0 : genuine;
+  const stored = looks.reduce((sum, look) => sum + look.stored, 0);
+  return stored > most ? [`a ${name} device has opened ${stored} mails, expected at most ${most}`] : [];
+}
+
+export const mailboxRootAttempts: readonly Attempt<Scene>[] = mailboxAttacks.map(attemptOf);
