@@ -129,6 +129,12 @@ describe("signers", () => {
     );
     assert.deepEqual(new Set(parseSigners(printSigners(two)).signers), new Set(two.signers));
     assert.ok(withNewSigner(two, added(third, 5), 3600).time > two.time, "a later list has a later time");
+    const longer = withNewSigner(two, added(second, 1_790_000_000 + 30 * DAY), 3600).signers.at(-1);
+    assert.deepEqual(longer, {
+      key: second,
+      from: two.signers[1]?.from,
+      until: 1_790_000_000 + 70 * DAY,
+    });
   });
 
   test("it takes a root that is trusted, beside one that is not", () => {

@@ -113,7 +113,7 @@ export function verifySigners(bytes: Buffer, domain: string, roots: ReadonlySet<
 }
 
 /**
- * The list in which a new key joins: those before it end after the overlap, and leave 30 days after their end.
+ * The list in which a key joins, or stays for longer: others end after the overlap, and leave 30 days after their end.
  * @param list null for the first
  */
 export function withNewSigner(
@@ -122,6 +122,7 @@ export function withNewSigner(
   overlapSeconds: number,
 ): SignerList {
   const { domain, key, now, validForSeconds } = added;
+  const before = list?.signers.find((signer) => signer.key === key)?.from ?? now;
   const kept = (list?.signers ?? [])
     .filter((signer) => signer.key !== key && signer.until + LISTED_AFTER_END_SECONDS >= now)
     .map((signer) => ({ ...signer, until: Math.max(signer.from, Math.min(signer.until, now + overlapSeconds)) }));
@@ -129,6 +130,6 @@ export function withNewSigner(
   return {
     domain,
     time,
-    signers: [...kept, { from: now - VALID_BEFORE_SIGNING_SECONDS, until: now + validForSeconds, key }],
+    signers: [...kept, { from: Math.min(before, now - VALID_BEFORE_SIGNING_SECONDS), until: now + validForSeconds, key }],
   };
 }

@@ -4,18 +4,21 @@ import type { Directory, DirectoryChange } from "#core/account/directory.ts";
 import { accountNameMistake } from "#core/account/names.ts";
 import { acceptStep, type Proposal, parseProposal } from "#core/account/step.ts";
 import { PolicyError } from "#core/errors.ts";
+import { certifyWhenDue } from "#fleet/ledger/certify.ts";
 import type { Addition } from "./additions.ts";
 import { changeDirectory, type Operator, settle } from "./change.ts";
 
 /**
- * Signs names for accounts and hands in their first states. What was cut short can be repeated: names that are given
+ * Signs names for accounts and hands in their first states, and the list of the keys that sign mailboxes where it is time for a new
+ * one: without it nobody could trust a mailbox. What was cut short can be repeated: names that are given
  * already and states that the ledger has are left out.
  * @returns as {@link changeDirectory}
- * @throws as {@link settle}, {@link changesFor} and {@link changeDirectory}
+ * @throws as {@link settle}, {@link changesFor}, {@link certifyWhenDue} and {@link changeDirectory}
  */
 export async function addAccounts(operator: Operator, additions: readonly Addition[]): Promise<string[]> {
   const dump = await settle(operator);
   const changes = changesFor(operator.copy.directory, additions, operator.now());
+  await certifyWhenDue(operator);
   const known = new Set(
     dump
       .filter(({ of }) => of === "state")

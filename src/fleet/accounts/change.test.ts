@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, beforeEach, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { Accounts } from "#core/account/accounts.ts";
 import type { RecordFrame } from "#core/account/feed.ts";
+import { splitSigned } from "#core/account/signed-text.ts";
 import { parseProposal } from "#core/account/step.ts";
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
+import { MAX_SIGNERS_BYTES, parseSigners, verifySigners } from "#core/mailbox/signers.ts";
+import { certify, certifyWhenDue } from "#fleet/ledger/certify.ts";
 import { exec } from "#host/exec.ts";
-import { Owner } from "#test/owner.ts";
+import { lineOf, makeKey, Owner } from "#test/owner.ts";
 import { addAccounts } from "./add-accounts.ts";
 import type { Addition } from "./additions.ts";
 import { changeDirectory, changeOperators, type Ledger, type Operator, settle, waitUntilTaken } from "./change.ts";
@@ -49,6 +52,9 @@ class FakeLedger implements Ledger {
   readonly accounts = new Accounts(domain, id);
   readonly records: RecordFrame[] = [];
   late: string[] = [];
+  /** Its own key, and the list that it has. */
+  signerKey = lineOf(makeKey());
+  list: Buffer | null = null;
   /** Loses the connection before it takes this record. */
   breaksAt = Number.POSITIVE_INFINITY;
 
@@ -74,8 +80,33 @@ class FakeLedger implements Ledger {
     return Promise.resolve(replies);
   }
 
+  signer(): ReturnType<Ledger["signer"]> {
+    const { operators = [] } = this.accounts.directory.latest?.record ?? {};
+    const isListed = this.list !== null && isSignedBy(this.list, operators);
+    const signers = this.list === null ? [] : parseSigners(splitSigned(this.list, MAX_SIGNERS_BYTES).body).signers;
+    const own = isListed ? signers.find((signer) => signer.key === this.signerKey) : undefined;
+    return Promise.resolve({ publicKey: this.signerKey, listedUntil: own?.until ?? null, list: this.list });
+  }
+
+  certify(signed: Buffer): ReturnType<Ledger["certify"]> {
+    const { operators = [] } = this.accounts.directory.latest?.record ?? {};
+    if (!isSignedBy(signed, operators)) return Promise.resolve({ code: "SIGNER", text: "no operator" });
+    this.list = signed;
+    return Promise.resolve({ code: "ACCEPTED", text: "taken" });
+  }
+
   standings(): ReturnType<Ledger["standings"]> {
     return Promise.resolve(this.late.map((machine) => ({ machine, isCurrent: false, why: "not connected" })));
+  }
+}
+
+function isSignedBy(list: Buffer, operators: readonly string[]): boolean {
+  try {
+    verifySigners(list, domain, new Set(operators));
+    return true;
+  } catch (error) {
+    if (error instanceof PolicyError) return false;
+    throw error;
   }
 }
 
@@ -285,4 +316,78 @@ test("operators that can't be are refused", async () => {
     [[other, other], []],
   ];
   for (const [add, remove] of cases) assert.throws(() => nextOperators([one, two], add, remove), { code: "USAGE" });
+});
+
+describe("the list of the keys that sign mailboxes", () => {
+  const DAY = 86_400;
+  const signersOf = (ledger: FakeLedger): { key: string; from: number; until: number }[] => {
+    const operators = ledger.accounts.directory.latest?.record.operators ?? [];
+    return [...verifySigners(ledger.list ?? Buffer.alloc(0), domain, new Set(operators)).signers];
+  };
+  const at = async (ledger: Ledger, time: number, keyFile = key("operator")): Promise<Operator> => ({
+    ...(await operatorWith(ledger, keyFile)),
+    now: () => time,
+  });
+
+  test("is signed with the first account, stays while it counts for two weeks, and then is prolonged", async () => {
+    const ledger = new FakeLedger();
+    await addAccounts(await operatorWith(ledger), [addition("alice")]);
+    assert.deepEqual(signersOf(ledger), [{ key: ledger.signerKey, from: now - 3600, until: now + 60 * DAY }]);
+    const first = ledger.list;
+    await certifyWhenDue(await at(ledger, now + 46 * DAY));
+    assert.equal(ledger.list, first);
+    await certifyWhenDue(await at(ledger, now + 46 * DAY + 1));
+    assert.deepEqual(signersOf(ledger), [{ key: ledger.signerKey, from: now - 3600, until: now + 106 * DAY + 1 }]);
+  });
+
+  test("a ledger with another key joins, and the one before ends six hours later and leaves 30 days after that", async () => {
+    const ledger = new FakeLedger();
+    await addAccounts(await operatorWith(ledger), [addition("alice")]);
+    const before = ledger.signerKey;
+    ledger.signerKey = lineOf(makeKey());
+    const moved = now + 10 * DAY;
+    await certify(await at(ledger, moved));
+    assert.deepEqual(
+      new Map(signersOf(ledger).map((signer) => [signer.key, signer.until])),
+      new Map([
+        [before, moved + 6 * 3600],
+        [ledger.signerKey, moved + 60 * DAY],
+      ]),
+    );
+    await certify(await at(ledger, moved + 6 * 3600 + 30 * DAY));
+    assert.equal(signersOf(ledger).length, 2);
+    await certify(await at(ledger, moved + 6 * 3600 + 30 * DAY + 1));
+    assert.deepEqual(
+      signersOf(ledger).map((signer) => signer.key),
+      [ledger.signerKey],
+    );
+  });
+
+  test("nothing goes on of a list by somebody who is no operator any more", async () => {
+    const ledger = new FakeLedger();
+    await addAccounts(await operatorWith(ledger), [addition("alice")]);
+    const thiefs = lineOf(makeKey());
+    const before = ledger.signerKey;
+    ledger.signerKey = thiefs;
+    const thief = await at(ledger, now + 5 * DAY);
+    await certify(thief);
+    ledger.signerKey = before;
+    const operators = [await publicLineOf(key("second"))];
+    await changeOperators(await operatorWith(ledger, key("second")), operators);
+    await assert.rejects(certify(await at(ledger, now + DAY, key("operator"))), { code: "SIGNER" });
+    await certify(await at(ledger, now + DAY, key("second")));
+    assert.deepEqual(signersOf(ledger), [{ key: before, from: now + DAY - 3600, until: now + 61 * DAY }]);
+    const { time } = parseSigners(splitSigned(ledger.list ?? Buffer.alloc(0), MAX_SIGNERS_BYTES).body);
+    assert.equal(time, now + 5 * DAY + 1, "later than the one before, or nobody would take it");
+  });
+
+  test("each operator whose key is named signs, so that who knows one of them alone can tell", async () => {
+    const ledger = new FakeLedger();
+    await addAccounts(await operatorWith(ledger), [addition("alice")]);
+    const one = await publicLineOf(key("operator"));
+    const other = await publicLineOf(key("second"));
+    assert.throws(() => verifySigners(ledger.list ?? Buffer.alloc(0), domain, new Set([other])), { code: "SIGNER" });
+    await certify({ ...(await operatorWith(ledger)), keyFiles: [key("second"), key("operator")] });
+    for (const root of [one, other]) verifySigners(ledger.list ?? Buffer.alloc(0), domain, new Set([root]));
+  });
 });

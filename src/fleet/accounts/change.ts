@@ -9,16 +9,18 @@ import {
 } from "#core/account/directory.ts";
 import type { RecordFrame } from "#core/account/feed.ts";
 import { joinSigned, splitSigned } from "#core/account/signed-text.ts";
-import { HostError, PolicyError, VerifyError } from "#core/errors.ts";
-import type { MachineStanding, Reply, Submission } from "./ledger-machine.ts";
+import { PolicyError, VerifyError } from "#core/errors.ts";
+import type { MachineStanding, Reply, SignerReport, Submission } from "./ledger-machine.ts";
 import { latestOf, type OperatorCopy } from "./operator-copy.ts";
-import { publicLineOf, signWith, signWithAgent } from "./sign.ts";
+import { filesByKey, signAsOneOf } from "./sign.ts";
 
 /** The ledger, or what stands for it in tests. */
 export interface Ledger {
   dump(): Promise<RecordFrame[]>;
   submit(submissions: readonly Submission[]): Promise<Reply[]>;
   standings(): Promise<MachineStanding[]>;
+  signer(): Promise<SignerReport>;
+  certify(signed: Buffer): Promise<Reply>;
 }
 
 export interface Operator {
@@ -126,8 +128,7 @@ async function signNext(
     changes,
   });
   const namespace = directoryNamespace(domain);
-  const files = new Map<string, string>();
-  for (const file of keyFiles) files.set(await publicLineOf(file), file);
+  const files = await filesByKey(keyFiles);
   const stranger = [...files].find(([line]) => !before.includes(line) && !operators.includes(line));
   if (stranger !== undefined) {
     throw new PolicyError("SIGNER", `"${stranger[1]}" is no key of an operator of this directory`, {
@@ -141,29 +142,6 @@ async function signNext(
   const signed = joinSigned({ body, signatures });
   await copy.append([{ accepted: Math.max(now(), latest.accepted), signed }]);
   return signed;
-}
-
-/** With the first of these keys that has a file, otherwise with one that an agent has. */
-async function signAsOneOf(
-  keys: readonly string[],
-  files: ReadonlyMap<string, string>,
-  namespace: string,
-  body: Buffer,
-): Promise<string> {
-  for (const key of keys) {
-    const file = files.get(key);
-    if (file !== undefined) return await signWith(file, namespace, body);
-  }
-  for (const key of keys) {
-    try {
-      return await signWithAgent(key, namespace, body);
-    } catch (error) {
-      if (!(error instanceof HostError)) throw error;
-    }
-  }
-  throw new PolicyError("SIGNER", `no agent has a key of an operator who has to sign:\n${keys.join("\n")}`, {
-    hint: "name the key with --key FILE, or add it to your agent with ssh-add",
-  });
 }
 
 /** @throws PolicyError REFUSED that names the first records that were not taken, after all were tried */

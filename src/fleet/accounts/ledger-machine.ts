@@ -1,14 +1,7 @@
 /** The ledger as the operator reaches it: from inside its machine, since no network leads to it. */
 
 import * as v from "valibot";
-import {
-  FEED_HELLO,
-  type Frame,
-  printFrame,
-  type RecordFrame,
-  type ReplyFrame,
-  toOperator,
-} from "#core/account/feed.ts";
+import { FEED_HELLO, printFrame, type RecordFrame, type ReplyFrame, toOperator } from "#core/account/feed.ts";
 import { FormatError, HostError } from "#core/errors.ts";
 import { execInCell } from "#fleet/cell/cell.ts";
 import { ledgerConfig } from "#fleet/roles/ledger.ts";
@@ -36,6 +29,36 @@ export interface MachineStanding {
   readonly why: string;
 }
 
+/** The key that signs mailboxes, as `shoal-ledger signer` tells it. */
+export interface SignerReport {
+  /** `TYPE BASE64` */
+  readonly publicKey: string;
+  /** Unix seconds; null if no list that counts names it. */
+  readonly listedUntil: number | null;
+  /** The signed list that it has, unverified; null before the first. */
+  readonly list: Buffer | null;
+}
+
+/** Of `shoal-ledger status`, what it says of mailboxes. */
+export interface MailboxesStanding {
+  readonly accounts: number;
+  /** That have a chain. */
+  readonly mailboxes: number;
+  readonly signer: { readonly publicKey: string; readonly listedUntil: number | null };
+  /** Accounts whose chain the ledger has lost, some of them, and how many there are. */
+  readonly lost: readonly string[];
+  readonly lostCount: number;
+  readonly machines: readonly {
+    readonly machine: string;
+    readonly connected: boolean;
+    readonly mailboxes: number;
+    /** Mailboxes with something to be written, and those of them whose last try failed. */
+    readonly pending: number;
+    readonly failed: number;
+    readonly lastFailure: { readonly account: string; readonly text: string; readonly time: number } | null;
+  }[];
+}
+
 export class LedgerMachine {
   readonly #network: string;
   readonly #machine: string;
@@ -52,8 +75,9 @@ export class LedgerMachine {
 
   /** Hands in records in their order; gives an answer for each. @throws HostError EXEC; FormatError FEED */
   async submit(submissions: readonly Submission[]): Promise<Reply[]> {
-    const frames = submissions.map(({ of, signed }): Frame => ({ kind: "submit", of, signed }));
-    const answers = toOperator().push(await this.#call("submit", frames));
+    const frames = submissions.map(({ of, signed }) => printFrame({ kind: "submit", of, signed }));
+    const input = Buffer.concat([Buffer.from(`${FEED_HELLO}\n`), ...frames]);
+    const answers = toOperator().push(await this.#call("submit", input));
     const replies = answers.flatMap((frame) => (frame.kind === "reply" ? [frame] : []));
     if (replies.length !== submissions.length) {
       throw new HostError("EXEC", `the ledger answered ${replies.length} of ${submissions.length} records`, {
@@ -68,15 +92,32 @@ export class LedgerMachine {
     return parseStatus(JSON.parse((await this.#call("status")).toString("utf8")));
   }
 
-  async #call(verb: string, frames: readonly Frame[] = []): Promise<Buffer> {
+  /** How the mailboxes are. @throws HostError EXEC; FormatError FEED */
+  async mailboxes(): Promise<MailboxesStanding> {
+    return parseMailboxes(JSON.parse((await this.#call("status")).toString("utf8")));
+  }
+
+  /** The key that signs mailboxes. @throws HostError EXEC; FormatError FEED */
+  async signer(): Promise<SignerReport> {
+    return parseSigner(JSON.parse((await this.#call("signer")).toString("utf8")));
+  }
+
+  /** Hands in a signed list of the keys that sign mailboxes. @throws HostError EXEC */
+  async certify(signed: Buffer): Promise<Reply> {
+    const [code = "", ...words] = (await this.#call("certify", signed)).toString("utf8").trim().split(" ");
+    return { code, text: words.join(" ") };
+  }
+
+  async #call(verb: string, input: Buffer = Buffer.alloc(0)): Promise<Buffer> {
     const command = ["node", "/usr/lib/shoal/shoal-ledger.mjs", verb, ledgerConfig];
     const { status, stdout, stderr } = await execInCell(this.#network, this.#machine, command, {
-      input: Buffer.concat([Buffer.from(`${FEED_HELLO}\n`), ...frames.map(printFrame)]),
+      input,
       timeoutSeconds: TIMEOUT_SECONDS,
       maxOutputBytes: MAX_DUMP_BYTES,
     });
-    // Of what is submitted, something was refused: the answers say what.
-    if (status === 0 || (verb === "submit" && status === 1 && stdout.length > 0)) return stdout;
+    // Something of what was handed in was refused: the answers say what.
+    const isHandedIn = verb === "submit" || verb === "certify";
+    if (status === 0 || (isHandedIn && status === 1 && stdout.length > 0)) return stdout;
     throw new HostError("EXEC", `the ledger is away: ${stderr.trim().slice(-500)}`, {
       hint: "`shoalctl status` shows what runs, `shoalctl logs ledger` why not",
     });
@@ -117,4 +158,45 @@ export function parseStatus(status: unknown): MachineStanding[] {
     ];
     return { machine, isCurrent: why.length === 0, why: why.join(", ") };
   });
+}
+
+const time = v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0)));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+const signerSchema = v.object({ publicKey: v.string(), listedUntil: time, list: v.nullable(v.string()) });
+
+const mailboxesSchema = v.object({
+  accounts: count,
+  mailboxes: v.object({
+    mailboxes: count,
+    signer: v.object({ publicKey: v.string(), listedUntil: time }),
+    lost: v.array(v.string()),
+    lostCount: count,
+    machines: v.array(
+      v.object({
+        machine: v.string(),
+        connected: v.boolean(),
+        mailboxes: count,
+        pending: count,
+        failed: count,
+        lastFailure: v.nullable(v.object({ account: v.string(), text: v.string(), time: v.number() })),
+      }),
+    ),
+  }),
+});
+
+/** Reads what `shoal-ledger signer` prints. @throws FormatError FEED */
+export function parseSigner(report: unknown): SignerReport {
+  const result = v.safeParse(signerSchema, report);
+  if (!result.success) throw new FormatError("FEED", "what the ledger says of its key is not what was expected");
+  const { list, ...rest } = result.output;
+  return { ...rest, list: list === null ? null : Buffer.from(list, "base64") };
+}
+
+/** Reads what `shoal-ledger status` prints, as to mailboxes. @throws FormatError FEED */
+export function parseMailboxes(status: unknown): MailboxesStanding {
+  const result = v.safeParse(mailboxesSchema, status);
+  if (!result.success) throw new FormatError("FEED", "what the ledger says of mailboxes is not what was expected");
+  const { accounts, mailboxes } = result.output;
+  return { accounts, ...mailboxes };
 }

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HostError } from "#core/errors.ts";
+import { HostError, PolicyError } from "#core/errors.ts";
 import { parsePublicKey } from "#core/ssh/public-key.ts";
 import { exec } from "#host/exec.ts";
 import { exists, readBounded } from "#host/files.ts";
@@ -64,4 +64,38 @@ export async function signWithAgent(key: string, namespace: string, body: Uint8A
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** `TYPE BASE64` of each key file -> the file. @throws as {@link publicLineOf} */
+export async function filesByKey(keyFiles: readonly string[]): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const file of keyFiles) files.set(await publicLineOf(file), file);
+  return files;
+}
+
+/**
+ * Signs with the first of these keys that has a file, otherwise with one that an agent has.
+ * @param files as {@link filesByKey} gives them
+ * @throws HostError EXEC; PolicyError SIGNER when no agent has one
+ */
+export async function signAsOneOf(
+  keys: readonly string[],
+  files: ReadonlyMap<string, string>,
+  namespace: string,
+  body: Uint8Array,
+): Promise<string> {
+  for (const key of keys) {
+    const file = files.get(key);
+    if (file !== undefined) return await signWith(file, namespace, body);
+  }
+  for (const key of keys) {
+    try {
+      return await signWithAgent(key, namespace, body);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+    }
+  }
+  throw new PolicyError("SIGNER", `no agent has a key of an operator who has to sign:\n${keys.join("\n")}`, {
+    hint: "name the key with --key FILE, or add it to your agent with ssh-add",
+  });
 }
