@@ -18,6 +18,7 @@ import { cellsDown, destroyCells, machineStatus } from "./cell/cells.ts";
 import type { NetworkPlan } from "./cell/network-plan.ts";
 import { networkFolder } from "./cell/places.ts";
 import { dkimVerbs } from "./dkim-verbs.ts";
+import { dns } from "./dns/dns-verb.ts";
 import { fleetFileOf, fleetOption, noMore, readFleet } from "./fleet-option.ts";
 import { ensureFleetKeys } from "./keys.ts";
 import { knownHostsLines } from "./known-hosts.ts";
@@ -43,6 +44,7 @@ Commands:
   logs MACHINE [NAME]   last log lines of a machine's services
   known-hosts           lines of known_hosts for users' clients
   directory create      begin the directory of accounts, signed by the operator
+  dns [--check]         the DNS records that the fleet needs, and whether the world has them
   dkim COMMAND          list, roll: the keys that sign mail
   account COMMAND       add, list, suspend, resume, remove, set, submit, verify
 
@@ -277,6 +279,7 @@ const shoalctl: Program = {
     "known-hosts": knownHosts,
     directory: directoryVerbs,
     dkim: dkimVerbs,
+    dns,
     account: accountVerbs,
   },
 };

@@ -13,7 +13,10 @@ export const ownResolver = { address: "127.0.0.1", port: 53 } as const;
  * is signed; there it takes everything as unsigned.
  */
 export function resolverFiles(view: RoleView): FileSpec[] {
-  const anchor = isTestWorld(view.fleet) ? [] : ["  trust-anchor-file: /usr/share/dns/root.key"];
+  const names = isTestWorld(view.fleet)
+    ? // Reverse names of private addresses, which it would else answer by itself.
+      ["  unblock-lan-zones: yes", "  insecure-lan-zones: yes"]
+    : ["  trust-anchor-file: /usr/share/dns/root.key"];
   const lines = [
     "server:",
     `  interface: ${ownResolver.address}`,
@@ -32,7 +35,7 @@ export function resolverFiles(view: RoleView): FileSpec[] {
     "  hide-identity: yes",
     "  hide-version: yes",
     '  module-config: "validator iterator"',
-    ...anchor,
+    ...names,
     "remote-control:",
     "  control-enable: no",
     "forward-zone:",

@@ -11,6 +11,8 @@ export interface RspamdOptions {
   rejectScore: number;
   /** Processes that judge. */
   workers: number;
+  /** SPF, DKIM and DMARC say something about mail from private addresses, too. */
+  judgesPrivate?: boolean;
 }
 
 /** From here on a mail is marked by the header field `X-Spam: yes` and others, where marks are wanted. */
@@ -21,12 +23,20 @@ const markScore = 6;
  * lists fetched from elsewhere would tell others who writes to whom. Nothing is kept: no history, no statistics, no controller.
  * So nothing is greylisted either.
  */
-export function rspamdConf({ port, modules, filters, resolver, rejectScore, workers }: RspamdOptions): string {
+export function rspamdConf({
+  port,
+  modules,
+  filters,
+  resolver,
+  rejectScore,
+  workers,
+  judgesPrivate,
+}: RspamdOptions): string {
   return `options {
   .include "$CONFDIR/options.inc"
   filters = "${filters.join(",")}";
   local_addrs = ["127.0.0.0/8"];
-  history_rows = 0;
+  history_rows = 0;${judgesPrivate === true ? "\n  check_local = true;" : ""}
   disable_monitoring = true;
   dns {
     nameserver = ["${resolver ?? "127.0.0.1"}"];

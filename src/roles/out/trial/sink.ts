@@ -15,11 +15,11 @@ export interface Sink {
 /** @throws HostError NETWORK when the port is taken */
 export function openSink(port: number): Promise<Sink> {
   const arrived = new Map<string, Buffer>();
+  const waiting = new Map<string, (message: Buffer) => void>();
   const sockets = new Set<Socket>();
-  let wake: () => void = () => undefined;
   const take = (recipient: string, message: Buffer): void => {
     arrived.set(recipient, message);
-    wake();
+    waiting.get(recipient)?.(message);
   };
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -27,22 +27,18 @@ export function openSink(port: number): Promise<Sink> {
     socket.on("error", () => socket.destroy());
     serve(socket, take);
   });
-  const messageFor = async (recipient: string, seconds: number): Promise<Buffer> => {
-    const end = Date.now() + seconds * 1000;
-    for (;;) {
+  const messageFor = (recipient: string, seconds: number): Promise<Buffer> =>
+    new Promise((resolve, reject) => {
       const message = arrived.get(recipient);
-      if (message !== undefined) return message;
-      const left = end - Date.now();
-      if (left <= 0) throw new HostError("TIMEOUT", `smtpd did not hand the message on within ${seconds} seconds`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
+      if (message !== undefined) return resolve(message);
+      const timer = setTimeout(() => {
+        reject(new HostError("TIMEOUT", `smtpd did not hand the message on within ${seconds} seconds`));
+      }, seconds * 1000);
+      waiting.set(recipient, (late) => {
+        clearTimeout(timer);
+        resolve(late);
       });
-    }
-  };
+    });
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => reject(new HostError("NETWORK", `can't listen on port ${port}`, { cause })));
     server.listen(port, "127.0.0.1", () => {
