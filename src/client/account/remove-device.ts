@@ -6,6 +6,7 @@ import { valuesOf } from "../new-profile.ts";
 import { CHANGE_OPTIONS, CHANGE_OPTIONS_HELP, changeAccount } from "./change.ts";
 import { ownKeys } from "./fetch-login.ts";
 import { findKey } from "./keys-in-words.ts";
+import { resignRecords } from "./resign-records.ts";
 
 export const removeDeviceVerb: Verb = {
   help: `usage: shoal account remove-device NUMBER|FINGERPRINT|KEY... [OPTION]...
@@ -29,7 +30,8 @@ Example:
         hint: '"shoal account show" shows them',
       });
     }
-    return await changeAccount(options, async ({ standing: { state }, profile }) => {
+    const isOffline = options["offline"] === true;
+    return await changeAccount(options, async ({ standing: { state }, profile, places }) => {
       const keys = state.devices.map(({ key }) => key);
       const gone = new Set(operands.map((wanted) => findKey(keys, wanted, "device")));
       const own = await ownKeys(profile);
@@ -47,7 +49,15 @@ Example:
           ...(isByMaster && !isOwn
             ? ["if a master key was on that device too, remove it as well: shoal account rotate-master"]
             : []),
+          ...(isOffline ? ["offline, so notes of mail that it removed can't be signed again by this computer"] : []),
         ],
+        async beforeHandIn() {
+          const { domain } = profile;
+          const leaving = new Set(state.devices.filter(({ auth, key }) => auth && gone.has(key)).map(({ key }) => key));
+          if (!isOffline && domain !== undefined && leaving.size > 0) {
+            await resignRecords({ ...profile, domain }, places, leaving);
+          }
+        },
       };
     });
   },
