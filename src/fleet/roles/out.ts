@@ -30,6 +30,8 @@ export const trial = { domain: "trial.invalid", port: 10_030 } as const;
 const user = "shoal-submit";
 const store = "/var/lib/shoal/submit";
 const runFolder = "/run/submit";
+/** First group of all accounts, and of nobody else: who gets to shoal-submit's socket. */
+const senders = { name: "senders", gid: 904 } as const;
 const socket = `${runFolder}/socket`;
 const configFile = "/etc/shoal/submit.json";
 const threadKey = "/etc/shoal/thread.key";
@@ -47,7 +49,11 @@ const addedBytes = 65_536;
 const spamUser = "shoal-spam";
 
 function users(view: RoleView): UserSpec[] {
-  const names = [[user, 900] as const, ...(judgeOf(view) === null ? [] : [[spamUser, 902] as const])];
+  const names = [
+    [user, 900] as const,
+    [senders.name, senders.gid] as const,
+    ...(judgeOf(view) === null ? [] : [[spamUser, 902] as const]),
+  ];
   return names.map(([name, uid]) => ({ name, uid, group: name, home: "/nonexistent", shell: "/usr/sbin/nologin" }));
 }
 
@@ -63,7 +69,7 @@ function judgesOf(view: RoleView): MachineId[] {
 }
 
 function accept(view: RoleView) {
-  const serves = { role: "out", shell: relayScript } as const;
+  const serves = { role: "out", shell: relayScript, gid: senders.gid } as const;
   return acceptParts(view, { serves, owner: "root", ledgerUid: 901, folders: ["/etc"] });
 }
 
@@ -154,7 +160,7 @@ function services(view: RoleView): ServiceSpec[] {
       name: "submit",
       user,
       listens: socket,
-      before: [["install", "-d", "-o", user, "-g", user, "-m", "755", runFolder]],
+      before: [["install", "-d", "-o", user, "-g", senders.name, "-m", "710", runFolder]],
       command: node(
         "shoal-submit",
         ["serve", configFile],

@@ -40,6 +40,8 @@ const outSchema = v.strictObject({
   role: v.literal("out"),
   /** Login shell of accounts, by which sshd runs the forced command. */
   shell: path,
+  /** Id of the group that all accounts have as their first: who may speak to shoal-submit. */
+  gid: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(999)),
 });
 
 export const acceptSchema = v.strictObject({

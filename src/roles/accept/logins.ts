@@ -26,6 +26,8 @@ const AT_ONCE = 100;
 export interface Place {
   /** Login shell of accounts; default: none that runs anything. */
   readonly shell?: string;
+  /** The group that all accounts have as their first; default: each has its own. */
+  readonly gid?: number;
   /** Whether an account is of this machine. */
   has(entry: DirectoryEntry): boolean;
   /** Lines of `authorized_keys` at a time, and when they change by themselves (Unix seconds, null for never). */
@@ -126,6 +128,7 @@ export class Logins implements Derived {
       old,
       here.map(({ name, ordinal }) => ({ name, uid: FIRST_UID + ordinal })),
       place.shell,
+      place.gid,
     );
     // Passwords first: a user whom shadow(5) lacks could be taken for one without.
     for (const file of ["shadow", "group", "passwd"] as const) {

@@ -18,6 +18,10 @@ test("accounts are replaced, everything else stays as it was", () => {
     shadow: "root:*:1::::::\nnobody:*:1::::::\nalice:*:20000:0:99999:7:::\n",
   });
   assert.deepEqual(withAccounts(fresh, [{ name: "alice", uid: 20_000 }]), fresh);
+  const shared = withAccounts(files, [{ name: "alice", uid: 20_000 }], "/bin/sh", 902);
+  assert.match(shared.passwd, /^alice:x:20000:902::\/:\/bin\/sh$/m);
+  assert.deepEqual(shared.group, fresh.group);
+  assert.deepEqual([...accountUsers(shared)], [["alice", 20_000]]);
 });
 
 test("who is the machine's own and who is an account", () => {

@@ -34,14 +34,20 @@ export function systemNames({ passwd, group }: Pick<UserFiles, "group" | "passwd
  * The files with exactly these accounts, and everything that is not an account's as it was. No account gets a password:
  * `*` can't match any hash and, unlike `!`, lets sshd accept a key.
  * @param shell by which sshd runs a forced command; sshd's own SFTP server needs none
+ * @param gid of the group that they share; default: each has its own
  */
-export function withAccounts(files: UserFiles, users: readonly UnixUser[], shell = "/usr/sbin/nologin"): UserFiles {
+export function withAccounts(
+  files: UserFiles,
+  users: readonly UnixUser[],
+  shell = "/usr/sbin/nologin",
+  gid?: number,
+): UserFiles {
   const system = systemNames(files);
   const kept = (text: string): string[] => linesOf(text).filter((line) => !isOurs(line.split(":")[2]));
   return {
     passwd: joined(
       kept(files.passwd),
-      users.map(({ name, uid }) => `${name}:x:${uid}:${uid}::/:${shell}`),
+      users.map(({ name, uid }) => `${name}:x:${uid}:${gid ?? uid}::/:${shell}`),
     ),
     group: joined(
       kept(files.group),
