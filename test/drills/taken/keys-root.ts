@@ -9,6 +9,7 @@ import { lineOf, nextState, signState } from "#test/owner.ts";
 import { asPerson } from "#test/world/stage.ts";
 import type { Attempt } from "./attempt.ts";
 import {
+  answersFrom,
   asRoot,
   authorizedKeys,
   chainAt,
@@ -250,8 +251,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
     documented: "can't",
     async run(scene) {
       for (const host of ["ledger", "in", "fetch", "spam-in"]) {
-        const script = `timeout 3 perl -MIO::Socket::INET -e 'exit(IO::Socket::INET->new(PeerAddr => "${host}.mail.${domain}", PeerPort => 22, Timeout => 2) ? 0 : 1)'`;
-        if ((await scene.stage.exec("keys", ["sh", "-c", script])).status === 0) return `port 22 of ${host} answers`;
+        if (await answersFrom(scene, "keys", `${host}.mail.${domain}`, 22)) return `port 22 of ${host} answers`;
       }
       return null;
     },

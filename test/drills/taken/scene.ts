@@ -41,6 +41,7 @@ export async function openScene(options: Pick<StageOptions, "name" | "net">, tel
     people: ["alice", "bob"],
     recovery: ["alice", "bob"],
     userPackages: ["fake-clock"],
+    changes: [["  ledger: 1\n", "  ledger: 1\n  out: 1\n  spam-out: 1\n"]],
     onProgress: tell,
   });
   try {
