@@ -5,7 +5,8 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { printChain } from "#core/account/chain.ts";
 import { joinSigned } from "#core/account/signed-text.ts";
-import type { Standing } from "#core/account/step.ts";
+import type { AccountState } from "#core/account/state.ts";
+import { acceptStep, parseProposal, type Standing } from "#core/account/step.ts";
 import { printEntries } from "#core/mailbox/entries.ts";
 import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import { signHead } from "#core/mailbox/head.ts";
@@ -14,7 +15,7 @@ import { append, headOf, type Mailbox, newMailbox, prune } from "#core/mailbox/w
 import { signMessage } from "#core/ssh/sign.ts";
 import { exists } from "#host/files.ts";
 import type { Folder } from "./mailbox/fetch.ts";
-import { lineOf, makeKey } from "./owner.ts";
+import { lineOf, makeKey, signState } from "./owner.ts";
 
 const KEEP_SECONDS = 14 * 86_400;
 const HEARTBEAT_SECONDS = 300;
@@ -83,6 +84,20 @@ export class TestLedger {
     await writeFile(`${path}.new`, content);
     await rename(`${path}.new`, path);
   }
+}
+
+/** An account in its first version, with one device, and what machines show of it. */
+export function accountOf(domain: string, device: string, accepted: number): { standing: Standing; chain: Buffer } {
+  const master = makeKey();
+  const state: AccountState = {
+    ...{ domain, account: null, version: 1, prev: null, time: accepted },
+    ...{ master: [lineOf(master)], recovery: [], devices: [{ auth: true, seal: true, key: device }] },
+  };
+  const signed = signState(state, [master]);
+  return {
+    standing: acceptStep(null, parseProposal(signed), accepted, domain),
+    chain: printChain([{ accepted, signed }]),
+  };
 }
 
 function unixNow(): number {

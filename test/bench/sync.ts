@@ -1,18 +1,21 @@
 /**
  * Fetching a full mailbox over a distance: `shoal sync`, OpenSSH's `sftp` and `rsync`, the same files, the same sshd, the
- * same relay, one after the other. Ours includes login, digest check, opening, durable storing and deletion.
+ * same relay, one after the other. Ours includes login, the audit of the mailbox, opening, durable storing, and deletion
+ * with its signed record.
  */
 
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec } from "#host/exec.ts";
 import { MailUser } from "#test/mail-user.ts";
+import { accountOf, TestLedger } from "#test/mailbox-server.ts";
 import { startSshd } from "#test/sshd.ts";
 import { bundle } from "#tools/build.ts";
 import { startDelayRelay } from "./delay-relay.ts";
 
+const DOMAIN = "example.org";
 const FILES = 1000;
 const MESSAGE_BYTES = 10_000;
 const ONE_WAY_MS = 25;
@@ -28,6 +31,7 @@ export async function benchSync(options: { full?: boolean } = {}): Promise<Recor
   try {
     const user = await MailUser.create(sshd);
     for (let i = 0; i < FILES; i++) await user.deliver(message(i));
+    const proven = await prove(user);
     const program = (await bundle("shoal", join(disk, "dist"))).path;
     const ssh = sshCommand(user, relay.port);
 
@@ -35,11 +39,12 @@ export async function benchSync(options: { full?: boolean } = {}): Promise<Recor
     const rsync: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       // Everything is new in each round: file systems are slow to reuse what was just deleted.
-      const mail = join(sshd.folder, `mail-${round}`);
-      await cp(user.mail, mail, { recursive: true });
+      const account = join(sshd.folder, `account-${round}`);
+      const mail = join(account, "mail");
+      await cp(proven, account, { recursive: true });
       const maildir = join(disk, `Maildir-${round}`);
       const sshOptions = ["StrictHostKeyChecking=no"];
-      await user.writeProfile({ port: relay.port, folder: mail, maildir, sshOptions });
+      await user.writeProfile({ domain: DOMAIN, port: relay.port, folder: mail, maildir, sshOptions });
       const env = { ...user.env, XDG_STATE_HOME: join(disk, `state-${round}`) };
       shoal.push(await secondsOf(process.execPath, [program, "sync"], env));
       const stored = await readdir(join(maildir, "new"));
@@ -71,6 +76,21 @@ export async function benchSync(options: { full?: boolean } = {}): Promise<Recor
     await sshd.stop();
     await rm(disk, { recursive: true });
   }
+}
+
+/** Makes an account of the mail that was delivered, with its ledger. @returns its folder on the server */
+async function prove(user: MailUser): Promise<string> {
+  const folder = join(user.sshd.folder, "proven");
+  const [type = "", base64 = ""] = (await readFile(`${user.sshd.identityFile}.pub`, "utf8")).split(" ");
+  const accepted = Math.floor(Date.now() / 1000) - 3600;
+  const { standing, chain } = accountOf(DOMAIN, `${type} ${base64}`, accepted);
+  const ledger = new TestLedger(DOMAIN, folder);
+  for (const name of await user.onServer()) await ledger.deliver(standing.id, [await readFile(join(user.mail, name))]);
+  await ledger.publish(standing);
+  await mkdir(join(folder, "account"));
+  await writeFile(join(folder, "account/chain"), chain);
+  await appendFile(user.sshd.knownHostsFile, ledger.operatorLine);
+  return folder;
 }
 
 function message(i: number): string {
