@@ -11,9 +11,10 @@ import { ledgerRole } from "./roles/ledger.ts";
 import { outRole } from "./roles/out.ts";
 import type { FleetKeys, MachineId, Role, RoleName, RoleView, SecretSpec } from "./roles/role.ts";
 import { spamInRole } from "./roles/spam-in.ts";
+import { spamOutRole } from "./roles/spam-out.ts";
 
 /** Every role that can be built. The order gives the addresses: new ones go to the end. */
-export const roles: readonly Role[] = [inRole, spamInRole, fetchRole, keysRole, ledgerRole, outRole];
+export const roles: readonly Role[] = [inRole, spamInRole, fetchRole, keysRole, ledgerRole, outRole, spamOutRole];
 
 /** Second addresses stand where a 15th role would: one role has them. */
 const secondAddresses = 14;
