@@ -52,11 +52,11 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
     documented: "can",
     async run(scene) {
       const say = Buffer.from("out accepted: 1 recipient\nexit 0\n");
-      const heard = impersonate(scene, "out", { service: "submit", socket: submitSocket, say });
+      const heard = impersonate(scene, "out", { service: "submit", socket: submitSocket, say, seconds: 30 });
       const sent = (async () => {
         await until("the impostor", 10, async () => {
-          const { status } = await scene.stage.exec("out", ["sh", "-c", `ss -lx | grep -q ${submitSocket}`]);
-          return status === 0;
+          const isThere = `sv status submit | grep -q ^down && ss -lx | grep -q ${submitSocket}`;
+          return (await scene.stage.exec("out", ["sh", "-c", `cd /etc/service && ${isThere}`])).status === 0;
         });
         return await client(scene, "alice", `shoal send --anyway --to ${carol} --subject hers --body 'read by root'`);
       })();
