@@ -1,6 +1,7 @@
 /** A strict SMTP server on loopback that answers as a test wants, and remembers what it took. */
 
 import { createServer, type Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 export interface TakenMail {
   readonly from: string;
@@ -12,6 +13,8 @@ export interface TakenMail {
 export interface FakeSmtpdOptions {
   /** Default: SIZE, 8BITMIME. */
   readonly extensions?: readonly string[];
+  /** PEM: takes mail inside TLS only. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /**
    * Says what to answer to a command (`.` for the end of a message) in place of the usual; null closes the connection,
    * "silence" says nothing.
@@ -41,13 +44,14 @@ export async function startFakeSmtpd(options: FakeSmtpdOptions = {}): Promise<Fa
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
+    let channel = socket;
     let buffered: Buffer = Buffer.alloc(0);
     let message: Buffer[] | null = null;
     let mail: { from: string; recipients: string[] } | null = null;
     const say = (line: string, usual: string): boolean => {
       const text = answer(line);
       if (text === null) socket.destroy();
-      else if (text !== "silence") socket.write(`${text ?? usual}\r\n`);
+      else if (text !== "silence") channel.write(`${text ?? usual}\r\n`);
       return text === undefined;
     };
     const endOfMessage = (): void => {
@@ -63,11 +67,20 @@ export async function startFakeSmtpd(options: FakeSmtpdOptions = {}): Promise<Fa
     const command = (line: string): void => {
       const verb = line.split(/[ :]/, 1)[0] ?? "";
       if (verb === "EHLO") {
-        const lines = ["fake", ...extensions];
+        const isClear = options.tls !== undefined && channel === socket;
+        const lines = ["fake", ...(isClear ? ["STARTTLS"] : extensions)];
         say(line, lines.map((text, at) => `250${at < lines.length - 1 ? "-" : " "}${text}`).join("\r\n"));
+      } else if (verb === "STARTTLS" && options.tls !== undefined && channel === socket) {
+        if (!say(line, "220 go on")) return;
+        socket.off("data", take);
+        channel = new TLSSocket(socket, { isServer: true, ...options.tls });
+        channel.on("error", () => socket.destroy());
+        channel.on("data", take);
+      } else if (options.tls !== undefined && channel === socket) {
+        mistakes.push(`in clear: ${line}`);
       } else if (verb === "MAIL") {
         if (mail !== null) mistakes.push("MAIL inside a transaction");
-        const from = /^MAIL FROM:<([^<> ]+)>( [A-Z0-9]+=[A-Z0-9]+)*$/.exec(line)?.[1];
+        const from = /^MAIL FROM:<([^<> ]*)>( [A-Z0-9]+=[A-Z0-9]+)*$/.exec(line)?.[1];
         if (from === undefined) mistakes.push(line);
         if (say(line, "250 2.0.0 sender")) mail = { from: from ?? "", recipients: [] };
       } else if (verb === "RCPT") {
@@ -79,13 +92,13 @@ export async function startFakeSmtpd(options: FakeSmtpdOptions = {}): Promise<Fa
         if (mail === null || mail.recipients.length === 0) mistakes.push("DATA without recipients");
         if (say(line, "354 go on")) message = [];
       } else if (verb === "QUIT") {
-        socket.end("221 bye\r\n");
+        channel.end("221 bye\r\n");
       } else {
         mistakes.push(line);
-        socket.write("500 what?\r\n");
+        channel.write("500 what?\r\n");
       }
     };
-    socket.on("data", (chunk: Buffer) => {
+    const take = (chunk: Buffer): void => {
       if (message !== null) {
         // Who speaks to us waits behind the dot.
         message.push(chunk);
@@ -99,7 +112,8 @@ export async function startFakeSmtpd(options: FakeSmtpdOptions = {}): Promise<Fa
         if (!line.endsWith("\r\n")) mistakes.push(`a line without CR: ${line}`);
         command(line.slice(0, -2));
       }
-    });
+    };
+    channel.on("data", take);
     if (answer("connect") === null) socket.destroy();
     else socket.write(`${answer("connect") ?? "220 fake"}\r\n`);
   });

@@ -74,6 +74,7 @@ export async function startSubmit(options: SubmitStageOptions = {}): Promise<Sub
     resolver: { address: "127.0.0.1", port: 53 },
     allowPrivate: false,
     ownNetworks: [],
+    queue: folder,
     smtpd: { strict: smtpd.strict.port, anyway: smtpd.anyway.port, dane: smtpd.dane.port },
     maxMemoryBytes: 512 * 1024 * 1024,
     messageSeconds: 60,

@@ -1,0 +1,284 @@
+/** Mail that does not arrive: what its sender reads, that it is read once whatever is killed, and how it is sent again. */
+
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { cellPlaces } from "#fleet/cell/places.ts";
+import { until } from "#test/drills/taken/scene.ts";
+import { makeMark } from "#test/marks/marks.ts";
+import { inboxMaildir } from "#test/world/machine-parts.ts";
+import { inbox } from "#test/world/send.ts";
+import { asPerson } from "#test/world/stage.ts";
+import { post } from "#test/world/world.ts";
+import { flowStage } from "./flow-stage.ts";
+import { receivedBy, untilAllArrived } from "./mail-flow.ts";
+
+const domain = "shoal.example";
+const stage = flowStage({
+  name: "hbnc",
+  net: 104,
+  people: ["alice"],
+  changes: [
+    ["  ledger: 1\n", "  ledger: 1\n  out: 1\n"],
+    ["connections-per-address: 100\n", "connections-per-address: 100\n  queue-hours: 48\n  warn-hours: 2\n"],
+  ],
+});
+
+interface Ran {
+  status: number | null;
+  out: string;
+  err: string;
+}
+
+async function alice(command: string, input = ""): Promise<Ran> {
+  const { status, stdout, stderr } = await stage().exec("user", asPerson("alice", command), {
+    input,
+    timeoutSeconds: 120,
+  });
+  return { status, out: stdout.toString("latin1"), err: stderr };
+}
+
+/** Runs a script as root of a machine, and fails unless it ends with 0. */
+async function asRoot(machine: string, script: string, input: Uint8Array | string = ""): Promise<string> {
+  const { status, stdout, stderr } = await stage().exec(machine, ["sh", "-ec", script], { input });
+  assert.equal(status, 0, stderr);
+  return stdout.toString("latin1");
+}
+
+async function answers(host: string, port: number): Promise<boolean> {
+  const greeting = `nc -w 2 ${host} ${port} </dev/null | grep -q ^220`;
+  return (await stage().exec("out", ["sh", "-c", greeting])).status === 0;
+}
+
+/** smtpd of `out` with other lines; none of them is what its mail hangs on. */
+async function smtpdWith(lines: Readonly<Record<string, string>>): Promise<void> {
+  const edits = Object.entries(lines).map(([name, value]) => `-e 's/^${name} .*/${name} ${value}/'`);
+  await asRoot("out", `sed -i ${edits.join(" ")} /etc/smtpd.conf; sv restart smtpd`);
+  await until("smtpd of out", 30, async () => await answers("127.0.0.1", 10_025));
+}
+
+/** Only these have a mailbox at Postfix. */
+async function postfixKnows(people: readonly string[]): Promise<void> {
+  const folder = `${inboxMaildir.slice(inboxMaildir.lastIndexOf("/") + 1)}/`;
+  const known = people.map((name) => `${name}@post.example=${folder}`).join(",");
+  // Down and up, because sessions that are kept open go on with what was known before; its master outlives runit's script.
+  await asRoot(
+    "post",
+    `sv down postfix; postfix stop || true; postconf -e 'virtual_mailbox_maps=inline:{${known}}'; sv up postfix`,
+  );
+  await until("Postfix", 30, async () => await answers("mx.post.example", 25));
+}
+
+async function queue(): Promise<string> {
+  return await asRoot("out", "smtpctl show queue");
+}
+
+/** Everything that `out` still has is tried now, until it has nothing. */
+async function untilQueueIsEmpty(seconds: number): Promise<void> {
+  await until("an empty queue", seconds, async () => {
+    await stage().exec("out", ["smtpctl", "schedule", "all"]);
+    return (await queue()) === "";
+  });
+}
+
+/** Files in alice's Maildir with this text in them, after a sync. */
+async function mails(text: string): Promise<{ file: string; bytes: string }[]> {
+  await untilAllArrived(stage(), 60);
+  await receivedBy(stage(), "alice");
+  const folder = join(cellPlaces(stage().world, "user").keep, "home_alice", "Mail/shoal/new");
+  const all = await Promise.all(
+    (await readdir(folder)).map(async (name) => ({
+      file: `Mail/shoal/new/${name}`,
+      bytes: await readFile(join(folder, name), "latin1"),
+    })),
+  );
+  return all.filter(({ bytes }) => bytes.includes(text));
+}
+
+/** The one notice about the mail with this text. */
+async function notice(text: string): Promise<{ file: string; bytes: string }> {
+  let found: { file: string; bytes: string }[] = [];
+  await until("a notice", 60, async () => (found = await mails(text)).length > 0);
+  assert.equal(found.length, 1, found.map(({ bytes }) => bytes).join("\n=====\n"));
+  const [one = { file: "", bytes: "" }] = found;
+  return one;
+}
+
+async function atPost(text: string): Promise<string[]> {
+  return (await inbox(stage().exec, post)).map((mail) => mail.toString("latin1")).filter((mail) => mail.includes(text));
+}
+
+test("the hours of the definition are smtpd's", async () => {
+  await postfixKnows(["carol"]);
+  await asRoot(
+    "exim",
+    "sed -i 's/^  accept domains = +local_domains/  deny domains = +local_domains\\n       message = Unknown user/' /etc/exim4/exim4.conf; sv restart exim",
+  );
+  const conf = await asRoot("out", "cat /etc/smtpd.conf");
+  assert.match(conf, /^queue ttl 48h$/m);
+  assert.match(conf, /^bounce warn-interval 2h$/m);
+});
+
+test("no such user, at Postfix and at Exim: the cause on top; sent again it goes once, to just whom it did not reach", async () => {
+  const mark = makeMark();
+  const people = "--to carol@post.example --to nobody@post.example";
+  const sent = await alice(`shoal send --anyway ${people} --subject ${mark} --body 'for two ${mark}'`);
+  assert.equal(sent.status, 0, sent.err);
+  await untilQueueIsEmpty(60);
+  const { file, bytes } = await notice(mark);
+  const [, text = ""] = bytes.split("Content-Transfer-Encoding: 8bit\n\n");
+  assert.match(bytes, /^Return-Path: <>$/m);
+  assert.match(bytes, /^Subject: Not delivered: nobody@post\.example$/m);
+  assert.match(
+    text,
+    /^Your mail did not reach this recipient:\n\nnobody@post\.example\n {2}There is no such user; its mail server says:\n {2}> 550 5\.1\.1 <nobody@post/,
+  );
+  assert.match(text, /^ {2}shoal send --again FILE$/m);
+  assert.match(
+    text,
+    new RegExp(`^ {2}ssh alice@out\\.mail\\.${domain} send nobody@post\\.example < message\\.eml$`, "m"),
+  );
+  assert.ok(!text.includes("carol@post.example\n  "), "carol has it");
+  assert.match(bytes, /^Content-Type: message\/rfc822$/m);
+  assert.ok(bytes.includes(`for two ${mark}`), "the whole mail comes back");
+
+  const atExim = makeMark();
+  assert.equal((await alice(`shoal send --anyway --to x@exim.example --subject ${atExim} --body text`)).status, 0);
+  await untilQueueIsEmpty(60);
+  const other = await notice(atExim);
+  assert.match(other.bytes, /^ {2}There is no such user; its mail server says:\n {2}> 550 Unknown user$/m);
+
+  assert.equal((await atPost(mark)).length, 1);
+  await postfixKnows(["carol", "nobody"]);
+  const strict = await alice(`shoal send --strict --again ${file}`);
+  assert.equal(strict.status, 75, "the certificate of this server is not trusted");
+  const again = await alice(`shoal send --again ${file} --anyway`);
+  assert.equal(again.status, 0, again.err);
+  assert.match(again.out, /^accepted: 1 recipient/);
+  assert.ok(!/not sent/.test(again.out), "nothing of the way is left in it");
+  await untilQueueIsEmpty(60);
+  const [first = "", second = "", ...more] = await atPost(mark);
+  assert.deepEqual(more, []);
+  const deliveredTo = (mail: string): string | undefined => /^Delivered-To: (.*)$/m.exec(mail)?.[1];
+  assert.deepEqual([deliveredTo(first), deliveredTo(second)], ["carol@post.example", "nobody@post.example"]);
+  const id = (mail: string): string | undefined => /^Message-ID: (.*)$/m.exec(mail)?.[1];
+  assert.equal(id(first), id(second), "it is the same mail");
+  await postfixKnows(["carol"]);
+});
+
+test("the plain command of the notice works with the mail that is attached", async () => {
+  const mark = makeMark();
+  assert.equal((await alice(`shoal send --anyway --to lost@post.example --subject ${mark} --body text`)).status, 0);
+  await untilQueueIsEmpty(60);
+  const { bytes } = await notice(mark);
+  const attached = bytes.split("Content-Type: message/rfc822\n\n")[1]?.split("\n--notice-")[0] ?? "";
+  await postfixKnows(["carol", "lost"]);
+  const command = /^ {2}ssh (alice@\S+ send lost@post\.example) < message\.eml$/m.exec(bytes)?.[1] ?? "";
+  const login = "ssh -F none -i .config/shoal/default/id_ed25519 -o BatchMode=yes";
+  const again = await alice(`${login} ${command.replace(" send ", " send-anyway ")}`, attached);
+  assert.equal(again.status, 0, again.err);
+  await untilQueueIsEmpty(60);
+  assert.equal((await atPost(mark)).length, 1);
+  await postfixKnows(["carol"]);
+});
+
+test("a domain that does not exist is named", async () => {
+  const mark = makeMark();
+  assert.equal((await alice(`shoal send --anyway --to x@nowhere.example --subject ${mark} --body text`)).status, 0);
+  const { bytes } = await notice(mark);
+  assert.match(bytes, /^x@nowhere\.example\n {2}There is no such domain; look for a slip of the pen\.$/m);
+  assert.match(bytes, /^X-Shoal-Cause: no-such-domain$/m);
+});
+
+test("killed at any moment, each notice comes once", async () => {
+  const marks = Array.from({ length: 6 }, () => makeMark());
+  for (const mark of marks) {
+    const { status, err } = await alice(`shoal send --anyway --to nobody@post.example --subject ${mark} --body text`);
+    assert.equal(status, 0, err);
+    await asRoot("out", "smtpctl schedule all; sv kill submit || true");
+    await until(
+      "shoal-submit",
+      30,
+      async () => (await stage().exec("out", ["nc", "-zU", "/run/submit/socket"])).status === 0,
+    );
+  }
+  for (let turn = 0; turn < 8; turn += 1) {
+    await asRoot("out", "smtpctl schedule all");
+    await sleep(turn * 40);
+    await asRoot("out", "sv kill submit || true");
+    await until("shoal-submit", 30, async () => await answers("127.0.0.1", 10_029));
+  }
+  // smtpd gives a way that has failed a pause.
+  await asRoot("out", "sv restart smtpd");
+  await until("smtpd of out", 30, async () => await answers("127.0.0.1", 10_025));
+  await untilQueueIsEmpty(120);
+  for (const mark of marks) {
+    const { bytes } = await notice(mark);
+    assert.match(bytes, /^Subject: Not delivered: nobody@post\.example$/m);
+  }
+});
+
+test("a certificate that becomes wrong after mail was accepted is named: late at first, then given up", async () => {
+  await asRoot(
+    "out",
+    "cat >> /etc/ssl/certs/ca-certificates.crt",
+    await asRoot("post", "cat /etc/mail-tls/certificate.pem"),
+  );
+  await asRoot("out", "sv restart submit");
+  await smtpdWith({ "bounce warn-interval": "4s", "queue ttl": "25s" });
+  await until("the way is fine", 30, async () => (await alice("shoal check carol@post.example")).status === 0);
+  // Of another name, over its time, and by nobody that is trusted: only the first two can be told once it is trusted.
+  const fresh =
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -batch -quiet -subj /CN=other.example " +
+    "-addext subjectAltName=DNS:other.example -keyout /etc/mail-tls/key.pem -out /etc/mail-tls/certificate.pem";
+  await asRoot(
+    "post",
+    `sv down postfix; postfix stop || true; cd /etc/mail-tls; ${fresh}; chgrp postfix key.pem; chmod 640 key.pem; sv up postfix`,
+  );
+  await until("Postfix", 20, async () => await answers("mx.post.example", 25));
+  const mark = makeMark();
+  const strict = await alice(`shoal send --strict --to carol@post.example --subject ${mark} --body 'only protected'`);
+  assert.equal(strict.status, 0, strict.err);
+  // Trusted, for the wrong name: what shoal-submit saw when it took the mail is not what it says now.
+  await asRoot(
+    "out",
+    "cat >> /etc/ssl/certs/ca-certificates.crt",
+    await asRoot("post", "cat /etc/mail-tls/certificate.pem"),
+  );
+  await asRoot("out", "sv restart submit smtpd");
+  let late = "";
+  await until("a notice that it is late", 90, async () => {
+    await stage().exec("out", ["smtpctl", "schedule", "all"]);
+    late = (await mails(mark)).find(({ bytes }) => bytes.includes("Subject: Delayed: "))?.bytes ?? "";
+    return late !== "";
+  });
+  assert.match(late, /^Your mail has not reached this recipient yet, after 4 seconds:$/m);
+  assert.match(late, /certificate for another name.*\(certificate-host-mismatch,\s+mx\.post\.example\)/s);
+  assert.match(late, /^ {2}ssh \S+ send-anyway carol@post\.example < message\.eml$/m);
+  let over = { file: "", bytes: "" };
+  await until("a notice that it is given up", 120, async () => {
+    await stage().exec("out", ["smtpctl", "schedule", "all"]);
+    over = (await mails(mark)).find(({ bytes }) => bytes.includes("Subject: Not delivered: ")) ?? over;
+    return over.bytes !== "";
+  });
+  assert.match(over.bytes, /^Your mail did not reach this recipient within 48 hours:$/m);
+  assert.match(over.bytes, /^X-Shoal-Cause: certificate-host-mismatch$/m);
+  assert.deepEqual(await atPost(mark), []);
+  const again = await alice(`shoal send --again ${over.file} --anyway`);
+  assert.equal(again.status, 0, again.err);
+  await untilQueueIsEmpty(90);
+  assert.equal((await atPost(mark)).length, 1);
+});
+
+test("what is no notice of smtpd's finds no way in, and no way out", async () => {
+  const say = async (port: number, lines: readonly string[]): Promise<string> =>
+    await asRoot("out", `nc -N -w 5 127.0.0.1 ${port}`, `${["EHLO x", ...lines, "QUIT"].join("\r\n")}\r\n`);
+  assert.match(await say(10_029, ["MAIL FROM:<boss@shoal.example>", "RCPT TO:<alice@shoal.example>"]), /^550 5\.7\.1/m);
+  assert.match(await say(10_029, ["MAIL FROM:<>", "RCPT TO:<carol@post.example>", "DATA"]), /^550 5\.7\.1/m);
+  assert.deepEqual(await atPost("forged"), []);
+  // From outside nothing gets to the port at all.
+  const { status } = await stage().exec("user", ["nc", "-z", "-w", "3", stage().address("out"), "10029"]);
+  assert.notEqual(status, 0);
+});
