@@ -9,9 +9,11 @@ const benches: Record<string, () => Promise<Record<string, unknown>>> = {
   inbound: async () => await (await import("./inbound.ts")).benchInbound(),
   accounts: async () => await (await import("./accounts.ts")).benchAccounts(),
   connections: async () => await (await import("./inbound.ts")).benchConnections(),
+  ledger: async () => await (await import("./ledger.ts")).benchLedger(),
   seal: async () => await (await import("./seal.ts")).benchSeal(),
   sync: async () => await (await import("./sync.ts")).benchSync(),
   machines: async () => await (await import("./machines.ts")).benchMachines(),
+  watch: async () => await (await import("./watch.ts")).benchWatch(),
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
