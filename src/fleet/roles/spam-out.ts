@@ -27,7 +27,7 @@ export const spamOutRole: Role = {
       rspamdConfFile(
         rspamdConf({
           port: rspamdPort,
-          modules: ["chartable", "mime_types", "regexp"],
+          modules: ["chartable", "regexp"],
           filters: ["chartable", "regexp"],
           resolver: null,
           rejectScore,
