@@ -5,6 +5,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { parseCorrespondent } from "#client/send/correspondent.ts";
 import { printErrand } from "#client/send/hand-over.ts";
 import { FormatError, PolicyError } from "#core/errors.ts";
+import { type Notice, printNotice } from "#core/mail/notice.ts";
 import { parseCommand } from "#core/mail/submission/command.ts";
 import { exec } from "#host/exec.ts";
 import { ACCEPTED, FakeOut } from "#test/fake-out.ts";
@@ -411,5 +412,79 @@ print(os.waitstatus_to_exitcode(status))
     assert.match(ran.stderr, /example\.edu: the domain says that it takes no mail/);
     assert.deepEqual(await out.asked(), [{ command: "check bob@example.net eve@example.edu", message: "" }]);
     assert.equal((await out.shoal(["check", "a b@example.net"])).status, 67);
+  });
+});
+
+describe("a notice", () => {
+  const text = (changes: Partial<Notice> = {}): string =>
+    printNotice({
+      hostname: "out.mail.example.org",
+      to: "alice@example.org",
+      date: "Sun, 22 Nov 2026 08:00:00 +0000",
+      id: "0123456789abcdef0123456789abcdef",
+      subject: "Not delivered: bob@example.net",
+      text: "Your mail did not reach these 2 recipients.\n",
+      recipients: ["bob@example.net", "o'brien@example.com"].map((address) => ({
+        address,
+        action: "failed",
+        status: "5.1.1",
+        cause: "no-such-user",
+        said: "550 5.1.1 no",
+      })),
+      original: Buffer.from(
+        `Received: by x;\r\n\ty\r\nDKIM-Signature: v=1;\r\n b=x\r\n${LETTER.replaceAll("\n", "\r\n")}`,
+      ),
+      isWhole: true,
+      ...changes,
+    })
+      .toString("latin1")
+      .replaceAll("\r\n", "\n");
+  const stored = (notice: string): string =>
+    `Shoal-Length: 1\nReturn-Path: <>\nReceived: from a (b [c])\n\tby d;\n\te\n${notice}`;
+
+  async function again(notice: string, ...more: string[]): Promise<Ran> {
+    const file = join(out.user.home, "notice");
+    await writeFile(file, notice);
+    return await out.shoal(["send", "--again", file, ...more]);
+  }
+
+  test("is sent again to just whom it is about, without what machines wrote", async () => {
+    for (const [notice, more, verb] of [
+      [stored(text()), [], "send"],
+      [text(), ["--anyway"], "send-anyway"],
+    ] as const) {
+      const { status, stderr } = await again(notice, ...more);
+      assert.equal(status, 0, stderr);
+      const command = `${verb} -- bob@example.net o'brien@example.com`;
+      assert.deepEqual(await out.asked(), [{ command, message: LETTER }]);
+    }
+  });
+
+  test("that is none, that is still being tried, or that holds no mail is refused, and nothing is asked", async () => {
+    const tried = text().replaceAll("Action: failed", "Action: delayed");
+    for (const [notice, status, words] of [
+      [LETTER, 65, /no notice/],
+      ["", 65, /no notice/],
+      [tried, 64, /still being tried/],
+      [text({ isWhole: false }), 64, /does not hold the whole mail/],
+      [text().replace("bob@example.net\nAction", "|sh@example.net\nAction"), 67, /./],
+      [text().replace("bob@example.net\nAction", "--json\nAction"), 67, /./],
+    ] as const) {
+      const ran = await again(notice);
+      assert.equal(ran.status, status, ran.stderr);
+      assert.match(ran.stderr, words);
+    }
+    for (const more of [
+      ["--to", "eve@example.com"],
+      ["letter.eml"],
+      ["--from", "alice+x@example.org"],
+      ["--body", "x"],
+    ]) {
+      const ran = await again(text(), ...more);
+      assert.equal(ran.status, 64, more.join(" "));
+    }
+    assert.equal((await out.shoal(["send", "--again", join(out.user.home, "nothing")])).status, 64);
+    assert.deepEqual(await out.asked(), []);
+    assert.deepEqual(await outbox(), []);
   });
 });

@@ -282,3 +282,13 @@ test("what is no notice of smtpd's finds no way in, and no way out", async () =>
   const { status } = await stage().exec("user", ["nc", "-z", "-w", "3", stage().address("out"), "10029"]);
   assert.notEqual(status, 0);
 });
+
+test("of all programs on the machine only what sshd runs for accounts gets to shoal-submit", async () => {
+  const reaches = async (user: string): Promise<boolean> =>
+    (await stage().exec("out", ["chpst", "-u", user, "nc", "-zU", "/run/submit/socket"])).status === 0;
+  assert.match(await asRoot("out", "id alice"), /^uid=20000\(alice\) gid=\d+\(senders\) groups=\d+\(senders\)$/m);
+  assert.equal(await reaches("alice:senders"), true);
+  for (const user of ["unbound", "opensmtpd", "opensmtpq", "ledger", "nobody"]) {
+    assert.equal(await reaches(user), false, user);
+  }
+});

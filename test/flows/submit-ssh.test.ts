@@ -214,6 +214,11 @@ test("a connection that is cut in the middle of a message sends nothing, nor doe
   } finally {
     await ended(master);
   }
+  // What dies in front of ssh ends its message like any other: only a number tells.
+  const half = ssh.start(["send", "--bytes", String(mail.length)]);
+  half.stdin.end(mail.slice(0, -3));
+  assert.equal(await new Promise((resolve) => half.on("close", resolve)), 75);
+  assert.equal(taken(), before);
   // What ends by itself is a message.
   const child = ssh.start([]);
   child.stdin.end(mail);

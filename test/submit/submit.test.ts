@@ -90,6 +90,58 @@ test("check says what send would end with; help and limits need no message", asy
   });
 });
 
+test("a message of another length than its sender said is not sent, whatever its end looks like", async () => {
+  await withSubmit({}, async (stage) => {
+    const bytes = Buffer.byteLength(MAIL);
+    for (const wrong of [0, bytes - 1, bytes + 1, 9_999_999_999]) {
+      const answer = await stage.submit("alice", `send-anyway --bytes ${wrong}`, MAIL);
+      assert.equal(answer.status, 75, String(wrong));
+      assert.match(answer.err.join(" "), /expected \d+ .*nothing was sent/);
+    }
+    assert.equal(takenBy(stage), 0);
+    assert.equal((await stage.submit("alice", `send --json --bytes ${bytes}`, MAIL)).status, 0);
+    assert.equal(takenBy(stage), 1);
+    for (const command of [
+      "send --bytes",
+      "send --bytes -1",
+      "send --bytes 1 --bytes 1",
+      "check --bytes 1 x@a.example",
+    ]) {
+      assert.equal((await stage.submit("alice", command, MAIL)).status, 64, command);
+    }
+  });
+});
+
+test("before a message may leave, its script is told that it was taken", async () => {
+  const seen: string[] = [];
+  const watch = (line: string): undefined => void (line === "connect" && seen.push("smtpd"));
+  await withSubmit({ strict: { answer: watch } }, async (stage) => {
+    const socket = connect(stage.config.socket);
+    socket.on("data", (chunk: Buffer) => seen.push(...chunk.toString().trimEnd().split("\n")));
+    socket.end(`shoal-submit/v1\nlogin alice\ncommand 0\n${MAIL}${END_OF_SUBMISSION}`);
+    await new Promise((resolve) => socket.on("close", resolve));
+    assert.ok(seen.includes("smtpd") && seen.includes("exit 0"), seen.join());
+    assert.equal(seen[0], "taken");
+    assert.ok(!(await stage.submit("alice", "limits")).out.includes("taken"));
+  });
+});
+
+test("domains that are looked at are limited, for check and for what is refused; others go on", async () => {
+  await withSubmit({ limits: { domainsPerHour: 12 } }, async (stage) => {
+    const many = Array.from({ length: 5 }, (_, index) => `x@d${index}.example`).join(" ");
+    assert.equal((await stage.submit("alice", `check ${many}`)).status, 0);
+    assert.equal((await stage.submit("alice", `send ${many} x@none.example`, MAIL)).status, 75);
+    const late = await stage.submit("alice", `check ${many}`);
+    assert.equal(late.status, 75);
+    assert.match(late.err[0] ?? "", /12 domains were looked at in an hour/);
+    const json = JSON.parse((await stage.submit("alice", `send --json ${many}`, MAIL)).out[0] ?? "");
+    assert.equal(json.code, "PACE");
+    assert.equal((await stage.submit("alice", "check y@example.org")).status, 0, "our own domain is not looked at");
+    assert.equal((await stage.submit("bob", `check ${many}`)).status, 0);
+    assert.deepEqual((await stage.submit("alice", "limits")).out.slice(0, 1), ["messages 1000 of 1000"]);
+  });
+});
+
 test("a message without the script's last word is not sent, wherever it is cut", async () => {
   await withSubmit({}, async (stage) => {
     const head = "shoal-submit/v1\nlogin alice\ncommand 0\n";

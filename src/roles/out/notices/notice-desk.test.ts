@@ -36,9 +36,9 @@ interface DeskStage {
   readonly ins: readonly FakeSmtpd[];
   readonly log: string[];
   /** Says what smtpd says, waiting for each reply; the last replies first line by first line. */
-  say(lines: readonly string[]): Promise<string[]>;
+  readonly say: (lines: readonly string[]) => Promise<string[]>;
   /** A whole notice, as smtpd brings it: the reply to its end. */
-  bring(message: string, to?: string): Promise<string>;
+  readonly bring: (message: string, to?: string) => Promise<string>;
 }
 
 async function withDesk(
