@@ -7,12 +7,15 @@ import type { ListedAccount, Recipients } from "#core/recipients.ts";
 import { unixTime } from "#host/clock.ts";
 import type { KnownFile } from "../known-file.ts";
 import type { FetchMachine } from "./fetch-machine.ts";
+import type { Ledger } from "./ledger.ts";
 import type { UsageKeeper } from "./usage-keeper.ts";
 
 export interface DelivererOptions {
   accounts: KnownFile<Recipients>;
   machines: readonly FetchMachine[];
   usage: UsageKeeper;
+  /** Null where mailboxes have no list. */
+  ledger: Ledger | null;
   /** How long a lost connection is made again within one message. */
   patienceSeconds: number;
 }
@@ -40,7 +43,7 @@ export class Deliverer {
   }
 
   /**
-   * Resolves when the envelope of each account is durable on its machine. All of them are tried, whatever becomes of
+   * Resolves when the envelope of each account is durable on its machine and in its mailbox's list. All of them are tried, whatever becomes of
    * the others: a repeat has less left to do.
    * @throws what went wrong first
    */
@@ -57,10 +60,19 @@ export class Deliverer {
 
   async #deposit(account: ListedAccount, envelope: Envelope | undefined, deadline: number): Promise<void> {
     if (envelope === undefined) throw new FormatError("ENVELOPES", "the container holds nothing for a recipient");
+    if (envelope.account !== account.account) {
+      throw new FormatError("ENVELOPES", "the container holds a recipient's mail for another account");
+    }
     const machine = this.#machines.get(account.fetch);
     if (machine === undefined) throw new HostError("FILE", `machine "${account.fetch}" is not known`);
-    const isNew = await machine.deposit(envelope, deadline);
-    const time = unixTime();
-    if (isNew) this.#options.usage.deposited(machine.name, account.name, envelope.file.length, time);
+    const { ledger, usage } = this.#options;
+    // What is listed was deposited once, and must not come back if its owner has removed it since.
+    const known = ledger?.isKnown(envelope, deadline) ?? Promise.resolve(false);
+    // While the ledger looks the file is on its way; without a ledger nothing is begun.
+    if (ledger?.isUp === false && (await known)) return;
+    const result = await machine.deposit(envelope, deadline, known);
+    if (result === "known") return;
+    if (result === "added") usage.deposited(machine.name, account.name, envelope.file.length, unixTime());
+    await ledger?.append(envelope, deadline);
   }
 }

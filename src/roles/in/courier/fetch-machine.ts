@@ -38,14 +38,21 @@ export class FetchMachine {
    * Adds a sealed file under its digest and returns when it is durable there. A file of that name and size that is
    * there already is the same file: this may be repeated at any time.
    * @param deadline milliseconds as `Date.now`; until then a lost connection is made again
-   * @returns false when it was there already
-   * @throws SftpStatusError when the machine refuses (a full disk); HostError, VerifyError when it can't be reached
+   * @param known tells, at last when the content is on its disk, whether the mail was deposited once and must not be again
+   * @returns "there" when the mailbox holds it already
+   * @throws SftpStatusError when the machine refuses (a full disk); HostError, VerifyError when it can't be reached; what `known` throws
    */
-  async deposit(envelope: Envelope, deadline: number): Promise<boolean> {
+  async deposit(envelope: Envelope, deadline: number, known: Promise<boolean>): Promise<"added" | "known" | "there"> {
+    // Of a deposit that fails by itself nobody may be left to ask.
+    const knowledge = known.then(
+      (isKnown) => ({ isKnown }),
+      (error: unknown) => ({ error }),
+    );
     for (;;) {
       try {
-        return await leastBusy(this.#deposits).use((connection) => this.#depositOnce(connection, envelope));
+        return await leastBusy(this.#deposits).use((connection) => this.#depositOnce(connection, envelope, knowledge));
       } catch (error) {
+        if (error instanceof UnknownError) throw error.cause;
         const late = Date.now() + reconnectMilliseconds > deadline;
         if (!isLostConnection(error) || late || this.#waiting >= this.#maxWaiting) throw error;
         this.#waiting += 1;
@@ -62,16 +69,23 @@ export class FetchMachine {
     });
   }
 
-  async #depositOnce(sftp: SftpConnection, { name, sha256, file }: Envelope): Promise<boolean> {
+  async #depositOnce(
+    sftp: SftpConnection,
+    { name, sha256, file }: Envelope,
+    knowledge: Promise<{ isKnown: boolean } | { error: unknown }>,
+  ): Promise<"added" | "known" | "there"> {
     const temporary = `/${name}/incoming/${randomBytes(16).toString("hex")}`;
     const final = `/${name}/mail/${sha256}.age`;
     const handle = await sftp.open(temporary, OPEN.create | OPEN.exclusive | OPEN.write);
     // The name must not exist before the content is on disk, so the link waits for the first fsync.
     const settled = await Promise.allSettled([sftp.write(handle, 0, file), sftp.fsync(handle)]);
     const failed = settled.find((result) => result.status === "rejected");
-    if (failed !== undefined) {
+    const known = failed === undefined ? await knowledge : { isKnown: false };
+    if (failed !== undefined || "error" in known || known.isKnown) {
       await sftp.close(handle);
-      throw failed.reason;
+      if (failed !== undefined) throw failed.reason;
+      if ("error" in known) throw new UnknownError("whether the mail is known can't be told", { cause: known.error });
+      return "known";
     }
     // The second fsync makes the link durable: it commits the transaction that holds the file's new link count.
     const [linked, ...others] = await Promise.allSettled([
@@ -80,14 +94,14 @@ export class FetchMachine {
       sftp.close(handle),
     ]);
     for (const other of others) if (other.status === "rejected") throw other.reason;
-    if (linked.status !== "rejected") return true;
+    if (linked.status !== "rejected") return "added";
     if (!(linked.reason instanceof SftpStatusError)) throw linked.reason;
     const there = await sftp.lstat(final).catch((error: unknown) => {
       if (error instanceof SftpStatusError) return undefined;
       throw error;
     });
     if (there?.size !== file.length) throw linked.reason;
-    return false;
+    return "there";
   }
 
   async #connect(user: string): Promise<SftpConnection> {
@@ -103,6 +117,9 @@ export class FetchMachine {
     });
   }
 }
+
+/** Carries what kept the ledger from telling past the attempts to make a lost connection again. */
+class UnknownError extends Error {}
 
 /** A connection that is made when it is needed and made again when it was lost. */
 class Line {

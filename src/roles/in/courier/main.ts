@@ -1,4 +1,4 @@
-/** shoal-courier: takes sealed envelopes from smtpd and adds them to the mailboxes on `fetch`. See courier.8.md. */
+/** shoal-courier: takes sealed envelopes from smtpd, adds them to the mailboxes on `fetch`, and has them listed. See courier.8.md. */
 
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,6 +11,7 @@ import { KnownFile } from "../known-file.ts";
 import { MemoryBudget } from "../memory-budget.ts";
 import { Deliverer } from "./deliver.ts";
 import { FetchMachine } from "./fetch-machine.ts";
+import { Ledger } from "./ledger.ts";
 import { serveSession } from "./session.ts";
 import { UsageKeeper } from "./usage-keeper.ts";
 
@@ -40,10 +41,12 @@ try {
     config.usageFile,
     machines.map((machine) => machine.name),
   );
+  const ledger = config.ledger === undefined ? null : new Ledger(config.ledger, log);
   const deliverer = new Deliverer({
     accounts: new KnownFile(config.recipientsFile, parseRecipients, log),
     machines,
     usage,
+    ledger,
     patienceSeconds: config.patienceSeconds,
   });
   const { maxMessageBytes } = config;
@@ -58,6 +61,7 @@ try {
   server.listen({ host: config.listen.address, port: config.listen.port, backlog: 256 }, () => log("ready"));
 
   void keepWriting(usage);
+  void ledger?.keep();
   for (;;) {
     let pause = config.usageSeconds;
     for (const machine of machines) {

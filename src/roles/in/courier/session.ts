@@ -1,4 +1,4 @@
-/** An SMTP session (RFC 5321) with our own smtpd on loopback: each message is answered 250 when its envelopes are durable on `fetch`. */
+/** An SMTP session (RFC 5321) with our own smtpd on loopback: each message is answered 250 when its envelopes are durable on `fetch` and listed. */
 
 import type { Socket } from "node:net";
 import { HostError } from "#core/errors.ts";
