@@ -209,5 +209,20 @@ test("a ledger that has lost its store, or has an old one, begins no other histo
     await refusedBy("an old copy");
     for (const file of files) rmSync(file, { force: true });
     await refusedBy("nothing");
+    // The operator has it taken from the machine, as readers would verify it, and it goes on from there.
+    await machine.program.start();
+    await machine.certify();
+    await until(
+      async () => (await machine.status()).lostCount === 2,
+      () => machine.program.log,
+      UNTIL_SECONDS,
+    );
+    const { status, stdout } = await machine.run("adopt");
+    assert.equal(status, 0, stdout);
+    assert.equal(await courier.append(mail), 3);
+    await untilShown(machine, "alice", 3);
+    assert.deepEqual(machine.audit("alice", memory).findings, []);
+    await untilShown(machine, "bob", 0);
+    assert.equal((await machine.status()).lostCount, 0);
   });
 });

@@ -76,8 +76,9 @@ export interface AnswerFrame {
 
 export type AnswersFrame = AliveFrame | AnswerFrame;
 
-/** `signer` is answered like `status`, with other JSON. */
-export type OperatorQuestion = "dump" | "signer" | "status";
+/** `signer` is answered like `status`, with other JSON, and `adopt` like a record. */
+export type OperatorQuestion = "adopt" | "dump" | "signer" | "status";
+const QUESTIONS: ReadonlySet<string> = new Set<OperatorQuestion>(["adopt", "dump", "signer", "status"]);
 
 export type OperatorFrame =
   | { readonly kind: "submit"; readonly of: RecordKind; readonly signed: Buffer }
@@ -269,10 +270,14 @@ export function fromJudge(): FeedReader<AnswersFrame> {
   });
 }
 
+function isQuestion(line: string): line is OperatorQuestion {
+  return QUESTIONS.has(line);
+}
+
 /** What the operator says to the ledger. */
 export function fromOperator(): FeedReader<OperatorFrame> {
   return new FeedReader<OperatorFrame>((line): Parsed<OperatorFrame> | null => {
-    if (line === "dump" || line === "signer" || line === "status") return { frame: { kind: "ask", what: line } };
+    if (isQuestion(line)) return { frame: { kind: "ask", what: line } };
     const [, listBytes] = CERTIFY.exec(line) ?? [];
     if (listBytes !== undefined) return payload(listBytes, MAX_LIST_BYTES, (signed) => ({ kind: "certify", signed }));
     const [, of, bytes = ""] = SUBMIT.exec(line) ?? [];

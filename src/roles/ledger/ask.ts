@@ -1,4 +1,4 @@
-/** The other side of the operator's socket: what `submit`, `status`, `signer`, `certify` and `dump` do. */
+/** The other side of the operator's socket: what `submit`, `status`, `signer`, `certify`, `adopt` and `dump` do. */
 
 import { createConnection, type Socket } from "node:net";
 import type { Readable } from "node:stream";
@@ -50,6 +50,13 @@ export async function askFor(what: "signer" | "status", path: string): Promise<s
   if (frame?.kind === "status") return frame.json.toString("utf8");
   if (frame?.kind === "reply") throw new PolicyError("REFUSED", frame.text);
   throw new FormatError("FEED", `the ledger said something else than its ${what}`);
+}
+
+/** Has lost mailboxes taken from their machines. @returns the ledger's answer @throws HostError NETWORK */
+export async function adopt(path: string): Promise<ReplyFrame & { readonly kind: "reply" }> {
+  const frame = await oneAnswer(path, { kind: "ask", what: "adopt" });
+  if (frame?.kind !== "reply") throw new FormatError("FEED", "the ledger did not answer");
+  return frame;
 }
 
 /** Hands in a signed list of the keys that sign mailboxes. @returns the ledger's answer @throws HostError NETWORK */

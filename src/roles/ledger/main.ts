@@ -8,7 +8,7 @@ import { FEED_HELLO, printFrame, type ReplyFrame } from "#core/account/feed.ts";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { giveUpPowers } from "#host/powers.ts";
-import { askFor, certify, dump, submit } from "./ask.ts";
+import { adopt, askFor, certify, dump, submit } from "./ask.ts";
 import { type LedgerConfig, readLedgerConfig } from "./config.ts";
 import { restore } from "./restore.ts";
 import { serve } from "./serve.ts";
@@ -23,8 +23,9 @@ const program: Program = {
        ${name} status CONFIG    one line of JSON: how the machines are
        ${name} signer CONFIG    one line of JSON: the key that signs mailboxes
        ${name} certify CONFIG   take a signed list of such keys from standard input
-       ${name} dump CONFIG      print all records, not the mailboxes
-       ${name} restore CONFIG   make an empty store of a dump on standard input
+       ${name} dump CONFIG      print all records of accounts, not the mailboxes
+       ${name} restore CONFIG   make an empty store of accounts of a dump on standard input
+       ${name} adopt CONFIG     take mailboxes that the store has lost as their machines show them
 
 CONFIG is /etc/shoal/ledger.json unless named.
 `,
@@ -55,6 +56,14 @@ CONFIG is /etc/shoal/ledger.json unless named.
       print(`${answer.code} ${answer.text}\n`);
       return answer.code === "ACCEPTED" ? EXIT.ok : EXIT.failure;
     }),
+    adopt: verb(
+      "takes mailboxes that the store has lost as the machines show them that keep their mail",
+      async (config) => {
+        const answer = await adopt(config.socket);
+        print(`${answer.code} ${answer.text}\n`);
+        return answer.code === "ACCEPTED" ? EXIT.ok : EXIT.failure;
+      },
+    ),
     dump: verb("prints all records, then `end`", async ({ socket }) => {
       print(`${FEED_HELLO}\n`);
       for await (const frame of dump(socket)) await writeOut(printFrame(frame));

@@ -20,7 +20,7 @@ export interface OperatorOptions {
   /** What `status` prints, see shoal-ledger.8.md. */
   readonly status: () => object;
   /** Null where there are no signed mailboxes. */
-  readonly mailboxes: Pick<MailboxService, "certify" | "report"> | null;
+  readonly mailboxes: Pick<MailboxService, "adopt" | "certify" | "report"> | null;
   readonly log: (text: string) => void;
 }
 
@@ -66,8 +66,13 @@ async function tell(
   connection: FeedConnection<OperatorFrame>,
   { store, status, mailboxes }: OperatorOptions,
 ): Promise<void> {
-  if (what === "signer" && mailboxes === null) {
+  if ((what === "adopt" || what === "signer") && mailboxes === null) {
     await connection.send({ kind: "reply", ...NO_MAILBOXES });
+    return;
+  }
+  if (what === "adopt") {
+    const text = `${mailboxes?.adopt() ?? 0} mailboxes are taken as their machines show them; \`status\` tells which could not be`;
+    await connection.send({ kind: "reply", code: "ACCEPTED", text });
     return;
   }
   if (what !== "dump") {

@@ -9,7 +9,8 @@ import { isSamePoint } from "#core/mailbox/chain.ts";
 import { type Head, MAX_HEAD_BYTES, verifyHead } from "#core/mailbox/head.ts";
 import type { SignerList } from "#core/mailbox/signers.ts";
 import type { Mailbox } from "#core/mailbox/writer.ts";
-import { type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
+import { SftpStatusError, STATUS } from "#host/sftp.ts";
+import type { LedgerSftp } from "./publication.ts";
 
 const MAX_BYTES = MAX_HEAD_BYTES + MAX_SIGNATURE_BYTES;
 
@@ -27,13 +28,13 @@ export type Seen =
  * @throws SftpStatusError
  */
 export async function look(
-  sftp: SftpConnection,
+  sftp: LedgerSftp,
   folder: string,
   mailbox: Mailbox | undefined,
   domain: string,
   list: SignerList | null,
 ): Promise<Seen> {
-  const bytes = await readHead(sftp, `${folder}/head`);
+  const bytes = await readCut(sftp, `${folder}/head`, MAX_BYTES);
   if (mailbox === undefined) {
     return bytes === null
       ? { kind: "new" }
@@ -49,11 +50,11 @@ export async function look(
   return { kind: "lost", why: isOther ? "a head of other entries was signed than the store has" : why };
 }
 
-/** Null when there is none. What is too long comes back cut, and so is no head. */
-async function readHead(sftp: SftpConnection, file: string): Promise<Buffer | null> {
+/** Null when there is none. What is too long comes back cut, and so is nothing that verifies. */
+export async function readCut(sftp: LedgerSftp, file: string, maxBytes: number): Promise<Buffer | null> {
   try {
     const { size = 0 } = await sftp.lstat(file);
-    return await sftp.readFile(file, MAX_BYTES, Math.min(size, MAX_BYTES));
+    return await sftp.readFile(file, maxBytes, Math.min(size, maxBytes));
   } catch (error) {
     if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return null;
     throw error;

@@ -19,6 +19,11 @@ export class Mailboxes {
   /** When something may be old enough to be pruned; none before it was looked at. */
   readonly #pruneAt = new Map<string, number>();
   #headTime: number;
+  #creating: {
+    readonly account: string;
+    readonly resolve: (stored: StoredMailbox) => void;
+    readonly reject: (error: unknown) => void;
+  }[] = [];
 
   /** @param clock Unix seconds */
   constructor(store: MailboxStore, clock: () => number) {
@@ -59,16 +64,34 @@ export class Mailboxes {
     return this.#headTime;
   }
 
-  /** Begins the chain of an account that has none; durable when it returns. */
-  create(account: string): void {
-    this.#byAccount.set(account, this.#store.create(newMailbox(account)));
+  /** Begins the chain of an account that has none; durable when it resolves. Many at a time share one way to the disk. */
+  async create(account: string): Promise<void> {
+    const created = await new Promise<StoredMailbox>((resolve, reject) => {
+      this.#creating.push({ account, resolve, reject });
+      if (this.#creating.length === 1) setImmediate(() => this.#createAll());
+    });
+    this.#byAccount.set(account, created);
+  }
+
+  #createAll(): void {
+    const all = this.#creating;
+    this.#creating = [];
+    try {
+      const made = this.#store.create(all.map(({ account }) => newMailbox(account)));
+      for (const [index, { resolve }] of all.entries()) {
+        const stored = made[index];
+        if (stored !== undefined) resolve(stored);
+      }
+    } catch (error) {
+      for (const { reject } of all) reject(error);
+    }
   }
 
   /** Takes a mailbox as it is known from elsewhere, in place of what is here; durable when it returns. */
   adopt(mailbox: Mailbox, entries: readonly Entry[]): void {
     const before = this.#byAccount.get(mailbox.account);
-    if (before !== undefined) this.remove([mailbox.account]);
-    this.#byAccount.set(mailbox.account, this.#store.create(mailbox, entries));
+    this.#byAccount.set(mailbox.account, this.#store.replace(before?.id ?? null, mailbox, entries));
+    this.#pruneAt.delete(mailbox.account);
   }
 
   /** Forgets the mailboxes of removed accounts. */

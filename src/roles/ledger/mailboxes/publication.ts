@@ -1,7 +1,7 @@
 /** Writing one mailbox's entries and head to `fetch` (docs/formats/mailbox-ledger.md, "Who writes what"). */
 
 import type { Mailbox } from "#core/mailbox/writer.ts";
-import { OPEN, type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
+import { OPEN, type SftpConnection, type SftpHandle, SftpStatusError, STATUS } from "#host/sftp.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 
 /** Owner and group read it; who is in the group is the machine's business. */
@@ -23,8 +23,14 @@ export interface Written {
   readonly base: number;
 }
 
+/** What is asked of the machine: `fetch` lets through no more. */
+export type LedgerSftp = Pick<
+  SftpConnection,
+  "close" | "fsync" | "list" | "lost" | "lstat" | "open" | "readFile" | "remove" | "replace" | "write"
+>;
+
 export interface Publication {
-  readonly sftp: SftpConnection;
+  readonly sftp: LedgerSftp;
   /** Of the mailbox: `/NAME/ledger`. */
   readonly folder: string;
   readonly mailboxes: Mailboxes;
@@ -88,7 +94,7 @@ async function writeEntries(publication: Publication): Promise<number> {
 }
 
 /** 0 when it is not there. */
-async function sizeOf(sftp: SftpConnection, file: string): Promise<number> {
+async function sizeOf(sftp: LedgerSftp, file: string): Promise<number> {
   try {
     return (await sftp.lstat(file)).size ?? 0;
   } catch (error) {
@@ -124,11 +130,7 @@ async function replace(
 }
 
 /** Closes behind what is under way, which may fail first. */
-async function closing(
-  sftp: SftpConnection,
-  handle: Awaited<ReturnType<SftpConnection["open"]>>,
-  steps: readonly Promise<void>[],
-): Promise<void> {
+async function closing(sftp: LedgerSftp, handle: SftpHandle, steps: readonly Promise<void>[]): Promise<void> {
   const closed = sftp.lost ? Promise.resolve() : sftp.close(handle);
   const ends = await Promise.allSettled([...steps, closed]);
   const failed = ends.find((end) => end.status === "rejected");

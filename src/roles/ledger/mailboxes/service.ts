@@ -79,6 +79,7 @@ export class MailboxService {
         heartbeatSeconds: config.heartbeatSeconds,
         nameOf: (account) => this.#nameOf(account),
         takenBy: (account) => taken(machine.machine, account),
+        operators: () => this.#operators,
         log: (text) => log(`${machine.machine}: ${text}`),
       });
       this.#publishers.set(machine.number, { machine: machine.machine, publisher });
@@ -142,6 +143,13 @@ export class MailboxService {
     const list = this.#signer.certify(signed, this.#operators, this.#mailboxes.now());
     for (const { publisher } of this.#publishers.values()) publisher.noteAll();
     return list;
+  }
+
+  /** Takes all mailboxes that this store has lost as their machines show them. @returns how many it tries */
+  adopt(): number {
+    const accounts = this.#readiness.adoptLost();
+    for (const account of accounts) this.#publisherOf(account)?.note(account);
+    return accounts.length;
   }
 
   get #operators(): readonly string[] {

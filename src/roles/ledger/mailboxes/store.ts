@@ -108,14 +108,27 @@ export class MailboxStore {
     }
   }
 
-  /** Adds a mailbox with entries that it begins with; durable when it returns. @throws HostError DISK, FULL */
-  create(mailbox: Mailbox, entries: readonly Entry[] = []): StoredMailbox {
-    let id = 0;
+  /** Adds mailboxes; all or none, durable when it returns. @throws HostError DISK, FULL */
+  create(mailboxes: readonly Mailbox[]): StoredMailbox[] {
+    let created: StoredMailbox[] = [];
     this.#change(() => {
-      id = Number(this.#create.run(mailbox.account, ...columnsOf(mailbox)).lastInsertRowid);
-      for (const entry of entries) this.#insertEntry(id, entry);
+      created = mailboxes.map((mailbox) => this.#insertMailbox(mailbox));
     });
-    return { id, mailbox };
+    return created;
+  }
+
+  /** Puts a mailbox with its entries in the place of another, or of none; durable when it returns. @throws HostError DISK, FULL */
+  replace(id: number | null, mailbox: Mailbox, entries: readonly Entry[]): StoredMailbox {
+    const created: StoredMailbox[] = [];
+    this.#change(() => {
+      if (id !== null) this.#removeMailbox(id);
+      const stored = this.#insertMailbox(mailbox);
+      for (const entry of entries) this.#insertEntry(stored.id, entry);
+      created.push(stored);
+    });
+    const [stored] = created;
+    if (stored === undefined) throw new RangeError("nothing was stored");
+    return stored;
   }
 
   /** Adds entries, and sets the mailboxes that they change; all or nothing, durable when it returns. @throws HostError DISK, FULL */
@@ -137,10 +150,7 @@ export class MailboxStore {
   /** Forgets mailboxes and all their entries; durable when it returns. @throws HostError DISK, FULL */
   remove(ids: readonly number[]): void {
     this.#change(() => {
-      for (const id of ids) {
-        this.#forget.run(id, Number.MAX_SAFE_INTEGER);
-        this.#remove.run(id);
-      }
+      for (const id of ids) this.#removeMailbox(id);
     });
   }
 
@@ -177,6 +187,16 @@ export class MailboxStore {
 
   close(): void {
     this.#database.close();
+  }
+
+  #insertMailbox(mailbox: Mailbox): StoredMailbox {
+    const id = Number(this.#create.run(mailbox.account, ...columnsOf(mailbox)).lastInsertRowid);
+    return { id, mailbox };
+  }
+
+  #removeMailbox(id: number): void {
+    this.#forget.run(id, Number.MAX_SAFE_INTEGER);
+    this.#remove.run(id);
   }
 
   #insertEntry(id: number, { seq, time, expiry, size, digest, version }: Entry): void {
