@@ -49,6 +49,11 @@ export async function syncProven(sync: ProvenSync): Promise<ProvenResult> {
   const removal = new Removal(sftp, auditor, first);
   const hashing = attempt(() => hashWaiting(sftp, auditor.paths.mail, first));
   const finishing = keep ? Promise.resolve(null) : attempt(() => removal.finish());
+  const signing = keep ? null : attempt(() => signer(first.standing));
+  const drafting = attempt(async () => {
+    const key = entries.size === 0 ? null : ((await signing)?.value ?? null);
+    return key === null ? null : await removal.begin(key);
+  });
   const { result, interruption } = await syncMailbox({
     sftp,
     folder: auditor.paths.mail,
@@ -74,8 +79,12 @@ export async function syncProven(sync: ProvenSync): Promise<ProvenResult> {
   const removed = keep
     ? null
     : await attempt(async () => {
+        const signed = await signing;
+        if (signed?.error !== undefined) throw signed.error;
+        const draft = (await drafting).value ?? null;
         const inOrder = safe.toSorted((a, b) => a.seq - b.seq);
-        return await removal.remove(inOrder, await signer(first.standing));
+        if (inOrder.length === 0 && draft !== null) await removal.drop(draft);
+        return await removal.remove(inOrder, signed?.value ?? null, draft);
       });
   for (const each of [finished, removed]) count(result, each?.value);
   // What was forged is told after a second look, as everything is.

@@ -40,18 +40,24 @@ export function chainPath(base: string): string {
 /**
  * The chain that a machine shows; null where there is none, on servers that know no accounts.
  * @param isKnown asked with size and time of the file: true to leave it unread, for `unchanged`
+ * @param isNews true if it can't be known: then it is read without a look at its attributes before
  */
 export async function readShownChain(
   sftp: SftpConnection,
   base: string,
   isKnown?: (size: number, mtimeSeconds: number) => Promise<boolean>,
+  isNews = false,
 ): Promise<ShownChain | "unchanged" | null> {
   const path = chainPath(base);
   try {
-    const { size = 0, mtimeSeconds = 0 } = await sftp.lstat(path);
+    const looking = sftp.lstat(path);
+    const reading = isNews ? sftp.readFile(path, MAX_CHAIN_BYTES) : undefined;
+    // What is wrong with the file the other request tells as well.
+    reading?.catch(() => undefined);
+    const { size = 0, mtimeSeconds = 0 } = await looking;
     if ((await isKnown?.(size, mtimeSeconds)) === true) return "unchanged";
     // Without the size: the file is replaced as a whole, and what is open is either the old or the new one.
-    return { bytes: await sftp.readFile(path, MAX_CHAIN_BYTES), size, mtimeSeconds };
+    return { bytes: await (reading ?? sftp.readFile(path, MAX_CHAIN_BYTES)), size, mtimeSeconds };
   } catch (error) {
     if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return null;
     throw error;

@@ -18,7 +18,8 @@ import { AccountMemory } from "./memory.ts";
 export async function checkAccount(sftp: SftpConnection, profile: Profile, places: Places): Promise<void> {
   const memory = new AccountMemory(places, profile.domain ?? null);
   const machine = profile.host;
-  const shown = await readShownChain(sftp, fetchBase(profile), (size, mtime) => memory.hasSeen(machine, size, mtime));
+  const isKnown = (size: number, mtime: number): Promise<boolean> => memory.hasSeen(machine, size, mtime);
+  const shown = await readShownChain(sftp, fetchBase(profile), isKnown, memory.isBlank);
   if (shown === "unchanged") return;
   if (shown === null && (await memory.load()).standing === null) return;
   const learned = await memory.learn(machine, shown?.bytes ?? Buffer.alloc(0), unixTime());

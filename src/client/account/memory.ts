@@ -4,6 +4,7 @@
  * were looked at and found good).
  */
 
+import { existsSync } from "node:fs";
 import { readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { parseChain, printChain, verifySteps } from "#core/account/chain.ts";
@@ -161,6 +162,11 @@ export class AccountMemory {
   /** @param signed null when nothing waits any more */
   async setPending(signed: Buffer | null): Promise<void> {
     await this.#locked(() => writeDurably(this.#path("pending"), signed ?? ""));
+  }
+
+  /** True while no machine has shown the account. */
+  get isBlank(): boolean {
+    return !existsSync(this.#path("chain"));
   }
 
   get pendingPath(): string {

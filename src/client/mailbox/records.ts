@@ -16,7 +16,7 @@ import {
 import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import type { Head } from "#core/mailbox/head.ts";
 import { parsePublicKey } from "#core/ssh/public-key.ts";
-import { OPEN, type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
+import { OPEN, type SftpConnection, type SftpHandle, SftpStatusError, STATUS } from "#host/sftp.ts";
 import type { DeviceSigner } from "./device-signer.ts";
 import type { MailboxPaths } from "./paths.ts";
 import type { MailboxState } from "./state.ts";
@@ -37,11 +37,45 @@ export interface RecordFrame {
 /** So many lines fit into a record, with room. */
 export const MAX_LINES = 10_000;
 
+/** A record that has its name on the server, and nothing in it yet: half an upload, to whoever sees it. */
+export interface Draft {
+  readonly device: string;
+  readonly number: number;
+  readonly path: string;
+  readonly handle: SftpHandle;
+}
+
 /**
- * Signs a record and puts it on the server, under a number that was never used.
+ * Begins a record, under a number that was never used; that may be done before it is known what it has to say.
+ * @param key of the device, `TYPE BASE64`
+ * @param taken names that `del/` showed
+ * @throws SftpStatusError when the server does not let it
+ */
+export async function beginRecord(
+  sftp: WritingSftp,
+  paths: MailboxPaths,
+  state: MailboxState,
+  key: string,
+  taken: Iterable<string>,
+): Promise<Draft> {
+  const device = deviceOf(parsePublicKey(key));
+  const number = await state.nextNumber(highestNumber(device, taken));
+  const path = `${paths.del}/${deletionName({ device, number })}`;
+  const handle = await sftp.open(path, OPEN.write | OPEN.create | OPEN.exclusive);
+  return { device, number, path, handle };
+}
+
+/** Takes it back. */
+export async function dropDraft(sftp: WritingSftp, { path, handle }: Draft): Promise<void> {
+  await Promise.all([sftp.close(handle), removeOne(sftp, path)]);
+}
+
+/**
+ * Signs a record and puts it on the server.
  * @param deleted by number, 1 to {@link MAX_LINES}
  * @param taken names that `del/` showed
- * @throws HostError EXEC when it can't be signed, FILE; PolicyError PASSPHRASE
+ * @param begun by this signer; without it one is begun
+ * @throws HostError EXEC when it can't be signed, FILE; PolicyError PASSPHRASE; then nothing of it is left there
  */
 export async function writeRecord(
   sftp: WritingSftp,
@@ -51,20 +85,27 @@ export async function writeRecord(
   { account, domain, head, now }: RecordFrame,
   deleted: readonly Deleted[],
   taken: Iterable<string> = [],
+  begun: Draft | null = null,
 ): Promise<DeletionRecord> {
-  const device = deviceOf(parsePublicKey(signer.key));
-  const record: DeletionRecord = {
-    account,
-    device,
-    number: await state.nextNumber(highestNumber(device, taken)),
-    time: now,
-    head: { ...head.last, time: head.time },
-    deleted: deleted.map(({ seq, digest }) => ({ seq, digest })),
-  };
-  const body = printDeletion(record);
-  const signed = joinSigned({ body, signatures: [await signer.sign(deletionNamespace(domain), body)] });
-  await writeNew(sftp, `${paths.del}/${deletionName(record)}`, signed);
-  return record;
+  const draft = begun ?? (await beginRecord(sftp, paths, state, signer.key, taken));
+  try {
+    const record: DeletionRecord = {
+      account,
+      device: draft.device,
+      number: draft.number,
+      time: now,
+      head: { ...head.last, time: head.time },
+      deleted: deleted.map(({ seq, digest }) => ({ seq, digest })),
+    };
+    const body = printDeletion(record);
+    const signed = joinSigned({ body, signatures: [await signer.sign(deletionNamespace(domain), body)] });
+    await writeDraft(sftp, draft, signed);
+    return record;
+  } catch (error) {
+    // What it names is still there, so it must not stand; should the connection be gone, it is half an upload.
+    await dropDraft(sftp, draft).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** The highest number that a device's files in `del/` have; 0 where there are none. */
@@ -77,8 +118,7 @@ function highestNumber(device: string, names: Iterable<string>): number {
   return highest;
 }
 
-async function writeNew(sftp: WritingSftp, path: string, content: Buffer): Promise<void> {
-  const handle = await sftp.open(path, OPEN.write | OPEN.create | OPEN.exclusive);
+async function writeDraft(sftp: WritingSftp, { handle }: Draft, content: Buffer): Promise<void> {
   const synced = async (): Promise<void> => {
     try {
       await sftp.fsync(handle);
@@ -87,7 +127,13 @@ async function writeNew(sftp: WritingSftp, path: string, content: Buffer): Promi
       if (!(error instanceof SftpStatusError)) throw error;
     }
   };
-  await Promise.all([sftp.write(handle, 0, content), synced(), sftp.close(handle)]);
+  await Promise.all([sftp.write(handle, 0, content), synced()]);
+  closeBehind(sftp, handle);
+}
+
+/** What a handle is closed for is done: nobody waits for the answer, and what it says changes nothing. */
+function closeBehind(sftp: WritingSftp, handle: SftpHandle): void {
+  sftp.close(handle).catch(() => undefined);
 }
 
 /**
@@ -125,7 +171,7 @@ async function removeOne(sftp: WritingSftp, path: string): Promise<SftpStatusErr
 /** Says that all files of records are gone. @param names of the marks, as an audit's `toMark` and {@link doneName} give them */
 export async function markDone(sftp: WritingSftp, paths: MailboxPaths, names: readonly string[]): Promise<void> {
   await Promise.all(
-    names.map(async (name) => await sftp.close(await sftp.open(`${paths.del}/${name}`, OPEN.write | OPEN.create))),
+    names.map(async (name) => closeBehind(sftp, await sftp.open(`${paths.del}/${name}`, OPEN.write | OPEN.create))),
   );
 }
 

@@ -1,6 +1,6 @@
 /** Removes mail that is safe here, says so in records, and keeps the device's records few. */
 
-import { PolicyError } from "#core/errors.ts";
+import { HostError, PolicyError } from "#core/errors.ts";
 import { type DeletionRecord, deviceOf, doneName, openDeletions } from "#core/mailbox/deletion.ts";
 import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import { noteRemoved } from "#core/mailbox/memory.ts";
@@ -8,7 +8,17 @@ import { parsePublicKey } from "#core/ssh/public-key.ts";
 import type { SftpStatusError } from "#host/sftp.ts";
 import type { Audited, Auditor } from "./auditor.ts";
 import type { DeviceSigner } from "./device-signer.ts";
-import { MAX_LINES, markDone, removeFiles, removeRecords, type WritingSftp, writeRecord } from "./records.ts";
+import {
+  beginRecord,
+  type Draft,
+  dropDraft,
+  MAX_LINES,
+  markDone,
+  removeFiles,
+  removeRecords,
+  type WritingSftp,
+  writeRecord,
+} from "./records.ts";
 
 export interface Removed {
   readonly removed: readonly Entry[];
@@ -47,11 +57,31 @@ export class Removal {
   }
 
   /**
+   * Begins the record of {@link remove} while what it will name is still on its way.
+   * @returns null where that is not possible now: then `remove` begins it, and says why not
+   */
+  async begin({ key }: DeviceSigner): Promise<Draft | null> {
+    const { paths, state } = this.#auditor;
+    try {
+      return await beginRecord(this.#sftp, paths, state, key, this.#taken);
+    } catch (error) {
+      if (error instanceof HostError) return null;
+      throw error;
+    }
+  }
+
+  /** Takes {@link begin} back. */
+  async drop(draft: Draft): Promise<void> {
+    await dropDraft(this.#sftp, draft);
+  }
+
+  /**
    * Removes files of entries: a signed record, the files, the mark.
    * @param signer null where this computer is no device of the account
+   * @param draft what {@link begin} has begun for this signer
    * @throws PolicyError UNAUTHORIZED, PASSPHRASE; HostError EXEC when it can't be signed: then nothing is removed
    */
-  async remove(entries: readonly Entry[], signer: DeviceSigner | null): Promise<Removed> {
+  async remove(entries: readonly Entry[], signer: DeviceSigner | null, draft: Draft | null = null): Promise<Removed> {
     if (signer === null) {
       if (entries.length === 0) return { removed: [], failed: [] };
       throw new PolicyError(
@@ -72,7 +102,12 @@ export class Removal {
     const removed: Entry[] = [];
     const failed: { file: string; error: SftpStatusError }[] = [];
     for (let at = 0; at < entries.length; at += MAX_LINES) {
-      const part = await this.#removePart(entries.slice(at, at + MAX_LINES), signer, joins ? open : []);
+      const part = await this.#removePart(
+        entries.slice(at, at + MAX_LINES),
+        signer,
+        joins ? open : [],
+        at === 0 ? draft : null,
+      );
       removed.push(...part.removed);
       failed.push(...part.failed);
     }
@@ -85,9 +120,10 @@ export class Removal {
     entries: readonly Entry[],
     signer: DeviceSigner,
     saidBefore: ReturnType<typeof openDeletions>,
+    draft: Draft | null,
   ): Promise<Removed> {
     const { paths, state } = this.#auditor;
-    const { result, standing, shown } = this.#audited;
+    const { result, standing } = this.#audited;
     if (result.head === null) throw new TypeError("nothing is removed before a head was verified");
     const lines = new Map([...saidBefore, ...entries].map((one) => [one.seq, one]));
     const record = await writeRecord(
@@ -97,7 +133,8 @@ export class Removal {
       signer,
       { account: standing.id, domain: standing.state.domain, head: result.head, now: this.#auditor.now() },
       [...lines.values()].sort((a, b) => a.seq - b.seq),
-      shown.del.map(({ name }) => name),
+      this.#taken,
+      draft,
     );
     const { removed, failed } = await this.#remove(entries);
     if (failed.length === 0) await markDone(this.#sftp, paths, [doneName(record)]);
@@ -113,6 +150,10 @@ export class Removal {
     const seqs = removed.map(({ seq }) => seq);
     if (memory !== null && seqs.length > 0) await state.remember(noteRemoved(memory, seqs));
     return { removed, failed };
+  }
+
+  get #taken(): string[] {
+    return this.#audited.shown.del.map(({ name }) => name);
   }
 
   get #base(): { seq: number } {
