@@ -52,8 +52,9 @@ export function judgeKey(wanted: Expected, records: readonly string[]): Finding 
   if (record === undefined) return isRevoked ? rightly(wanted, []) : missing(wanted);
   if (records.length > 1) return wrong(wanted, records, "keep one record: of several, anyone may count");
   const tags = tagsOf(record);
-  if (isRevoked && tags.get("p") !== "") {
-    return wrong(wanted, records, "revoke it: somebody else may have this key, and sign mail as the domain's");
+  if (isRevoked) {
+    const advice = "revoke it: somebody else may have this key, and sign mail as the domain's";
+    return tags.get("p") === "" ? rightly(wanted, records) : wrong(wanted, records, advice);
   }
   if (tags.get("p") === "") return wrong(wanted, records, `${PUBLISH}: so it says that the key is revoked`);
   if (tags.get("p") !== ours.get("p") || (tags.get("k") ?? "rsa") !== ours.get("k")) {

@@ -40,7 +40,7 @@ export async function runTasks(tasks: readonly TrialTask[], tools: TrialTools): 
     const slots = new Slots(TASKS_AT_ONCE, tasks.length);
     return await Promise.all(tasks.map((task) => slots.run(() => runTask(task, tools, sink))));
   } finally {
-    sink?.close();
+    await sink?.close();
   }
 }
 

@@ -5,11 +5,13 @@ import { HostError } from "#core/errors.ts";
 
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const MAX_LINE_BYTES = 4096;
+const FAREWELL_MILLISECONDS = 3000;
 
 export interface Sink {
   /** The message for a recipient, as it came: CRLF line ends. @throws HostError TIMEOUT */
   messageFor(recipient: string, seconds: number): Promise<Buffer>;
-  close(): void;
+  /** Lets sessions under way come to their end, for a moment. */
+  close(): Promise<void>;
 }
 
 /** @throws HostError NETWORK when the port is taken */
@@ -44,9 +46,12 @@ export function openSink(port: number): Promise<Sink> {
     server.listen(port, "127.0.0.1", () => {
       resolve({
         messageFor,
-        close() {
-          server.close();
-          for (const socket of sockets) socket.destroy();
+        async close() {
+          const timer = setTimeout(() => {
+            for (const socket of sockets) socket.destroy();
+          }, FAREWELL_MILLISECONDS);
+          await new Promise<void>((closed) => server.close(() => closed()));
+          clearTimeout(timer);
         },
       });
     });
