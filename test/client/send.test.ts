@@ -9,6 +9,7 @@ import { type Notice, printNotice } from "#core/mail/notice.ts";
 import { parseCommand } from "#core/mail/submission/command.ts";
 import { exec } from "#host/exec.ts";
 import { ACCEPTED, FakeOut } from "#test/fake-out.ts";
+import type { Ran } from "#test/mail-user.ts";
 
 let out: FakeOut;
 before(async () => {
