@@ -55,14 +55,12 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
   }
   const command = words.join(" ");
   if ("verbs" in page) {
-    const all = Object.keys(page.verbs).join(", ");
-    throw new PolicyError(
-      "USAGE",
-      `there is no command "${[...words.slice(1), next].join(" ")}", expected one of ${all}`,
-      {
-        hint: `"${command} --help" shows them`,
-      },
-    );
+    const all = Object.keys(page.verbs);
+    // More would not fit on a terminal's line.
+    const expected = all.length > MAX_NAMED_VERBS ? "" : `, expected one of ${all.join(", ")}`;
+    throw new PolicyError("USAGE", `there is no command "${[...words.slice(1), next].join(" ")}"${expected}`, {
+      hint: `"${command} --help" shows them`,
+    });
   }
   if (asksHelp) {
     print(page.help);
@@ -87,6 +85,8 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
   }
   return await page.run(parsed.positionals, parsed.values);
 }
+
+const MAX_NAMED_VERBS = 12;
 
 /** Follows words as far as they name verbs. */
 function lookUp(
