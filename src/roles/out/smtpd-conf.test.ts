@@ -43,6 +43,7 @@ test("each port has its way, weak mail its own address, and mail is taken nowher
       'match tag "dane" from any for any action "dane"',
     ],
   );
+  assert.ok(lines.includes('mta limit for domain "127.0.0.1" session-keepalive 0'));
   const listeners = lines.filter((line) => line.startsWith("listen"));
   assert.equal(listeners.length, 3);
   for (const line of listeners) assert.match(line, /^listen on 127\.0\.0\.1 port \d+ tag "\w+" /);
