@@ -7,21 +7,26 @@ import { join } from "node:path";
 import { type OptionValues, type Program, runProgram, type Verb } from "#cli/command.ts";
 import { print, say } from "#cli/terminal.ts";
 import { HostError, PolicyError } from "#core/errors.ts";
+import { unixTime } from "#host/clock.ts";
 import { tryExec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
 import { accountVerbs } from "./accounts/account-verbs.ts";
 import { directoryVerbs } from "./accounts/directory-verbs.ts";
+import { ledgerOf } from "./accounts/operator.ts";
 import { OperatorCopy } from "./accounts/operator-copy.ts";
 import { bringUp } from "./bring-up.ts";
 import { cellCommand } from "./cell/cell.ts";
 import { cellsDown, destroyCells, machineStatus } from "./cell/cells.ts";
 import type { NetworkPlan } from "./cell/network-plan.ts";
 import { networkFolder } from "./cell/places.ts";
+import type { Fleet } from "./definition/definition.ts";
 import { dkimVerbs } from "./dkim-verbs.ts";
 import { dns } from "./dns/dns-verb.ts";
 import { fleetFileOf, fleetOption, noMore, readFleet } from "./fleet-option.ts";
 import { ensureFleetKeys } from "./keys.ts";
 import { knownHostsLines } from "./known-hosts.ts";
+import { ledgerVerbs } from "./ledger/ledger-verbs.ts";
+import { ledgerWarnings } from "./ledger/standing.ts";
 import type { MachineSpec } from "./machine.ts";
 import { fleetPlan, siteMachines } from "./plan.ts";
 import { renderPlan, writeRendered } from "./render.ts";
@@ -46,6 +51,7 @@ Commands:
   directory create      begin the directory of accounts, signed by the operator
   dns [--check]         the DNS records that the fleet needs, and whether the world has them
   dkim COMMAND          list, roll: the keys that sign mail
+  ledger COMMAND        certify, status: the signed lists of mailboxes
   account COMMAND       add, list, suspend, resume, remove, set, submit, verify
 
 \`shoalctl help COMMAND\` tells more. Everything but check, render, known-hosts and directory needs root.
@@ -147,8 +153,10 @@ its rendered files; only stored mail, the queue and account states outlive it. S
   options: fleetOption,
   async run(operands, options) {
     noMore(operands);
-    const started = await bringUp(await readFleet(options), (text) => say(program, text));
+    const fleet = await readFleet(options);
+    const started = await bringUp(fleet, (text) => say(program, text));
     say(program, started.length === 0 ? "everything runs as defined" : `started ${started.join(", ")}`);
+    for (const text of await warningsOf(fleet)) say(program, text);
     return 0;
   },
 };
@@ -167,21 +175,36 @@ Stops all machines and removes their networks. Stored mail, queues and keys stay
   },
 };
 
+/** What the ledger says that the operator has to do; nothing while it does not speak, which shows elsewhere. */
+async function warningsOf(fleet: Fleet): Promise<string[]> {
+  try {
+    return ledgerWarnings(await ledgerOf(fleet).mailboxes(), unixTime());
+  } catch (error) {
+    if (error instanceof HostError) return [];
+    throw error;
+  }
+}
+
 const status: Verb = {
   help: `Usage: shoalctl status [--fleet FILE] [--json]
 
-Shows each machine with its services and the memory of its processes. Exit status 1 when something does not run.
+Shows each machine with its services and the memory of its processes. Exit status 1 when something does not run, or when users
+have to wait for something that the operator has to do.
 `,
   options: { ...fleetOption, json: { type: "boolean" } },
   async run(operands, options) {
     noMore(operands);
-    const plan = await readPlan(options);
+    const fleet = await readFleet(options);
+    const plan = fleetPlan(fleet, await ensureFleetKeys(fleet));
     const machines = await Promise.all(plan.machines.map((machine) => machineStatus(plan.name, machine)));
-    const well = machines.every(
-      ({ state, services }) => state === "running" && Object.values(services).every((text) => text.startsWith("run")),
-    );
+    const warnings = machines.some(({ state }) => state === "running") ? await warningsOf(fleet) : [];
+    const well =
+      warnings.length === 0 &&
+      machines.every(
+        ({ state, services }) => state === "running" && Object.values(services).every((text) => text.startsWith("run")),
+      );
     if (options["json"] === true) {
-      print(`${JSON.stringify({ well, machines })}\n`);
+      print(`${JSON.stringify({ well, machines, warnings })}\n`);
     } else {
       for (const { name, address, state, memoryBytes, services } of machines) {
         print(
@@ -189,6 +212,7 @@ Shows each machine with its services and the memory of its processes. Exit statu
         );
         for (const [service, text] of Object.entries(services)) print(`  ${service.padEnd(22)} ${text}\n`);
       }
+      for (const text of warnings) say(program, text);
     }
     return well ? 0 : 1;
   },
@@ -280,6 +304,7 @@ const shoalctl: Program = {
     directory: directoryVerbs,
     dkim: dkimVerbs,
     dns,
+    ledger: ledgerVerbs,
     account: accountVerbs,
   },
 };

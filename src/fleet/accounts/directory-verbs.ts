@@ -3,6 +3,7 @@ import { print, say } from "#cli/terminal.ts";
 import type { Directory, DirectoryEntry } from "#core/account/directory.ts";
 import { PolicyError } from "#core/errors.ts";
 import { fleetFileOf, fleetOption, noMore, readFleet, readFleetToBe } from "#fleet/fleet-option.ts";
+import { certify } from "#fleet/ledger/certify.ts";
 import { unixTime } from "#host/clock.ts";
 import { changeOperators, settle } from "./change.ts";
 import { createDirectory } from "./create-directory.ts";
@@ -45,7 +46,8 @@ const operators: Verb = {
   help: `Usage: shoalctl directory operators [--fleet FILE] [--add FILE.pub ...] [--remove KEY ...] [--key FILE ...]
 
 Changes whose keys sign the directory. An operator of before signs, and each new key signs as well, so that nobody is made
-one by mistake. What a removed key signed until now stays; from then on no machine believes it.
+one by mistake. What a removed key signed until now stays; from then on no machine believes it. The list of the keys that sign
+mailboxes is signed anew. Hand out the lines of \`shoalctl known-hosts\` after that.
 
   --add FILE   public key of a new operator; its private half lies beside it, is in an agent, or is named with --key
   --remove KEY fingerprint (SHA256:…) or public key file of an operator who is one no more
@@ -80,6 +82,8 @@ Example:
     const beside = addFiles.filter((_, index) => !named.has(add[index] ?? ""));
     const keyFiles = [...operator.keyFiles, ...beside];
     const late = await changeOperators({ ...operator, keyFiles }, nextOperators(before, add, remove));
+    // What only a removed key has signed counts no more, and readers may know the new ones alone.
+    await certify({ ...operator, keyFiles });
     const count = operator.copy.directory.latest?.record.operators.length;
     const where = late.length === 0 ? "on all machines" : `not yet on ${late.join(", ")}`;
     say("shoalctl", `the directory has ${count} operators now, ${where}; keep a copy of "${operator.copy.path}"`);

@@ -10,12 +10,17 @@ import type { Operator } from "./change.ts";
 import { LedgerMachine } from "./ledger-machine.ts";
 import { OperatorCopy } from "./operator-copy.ts";
 
-export async function operatorOf(fleet: Fleet, fleetFile: string, keyFiles: readonly string[]): Promise<Operator> {
+/** The ledger of the live site. */
+export function ledgerOf(fleet: Fleet): LedgerMachine {
   const ledger = siteMachines(fleet, fleet.live).find(({ role }) => role === "ledger");
   if (ledger === undefined) throw new TypeError("a site has no ledger");
+  return new LedgerMachine(fleet.name, ledger.name);
+}
+
+export async function operatorOf(fleet: Fleet, fleetFile: string, keyFiles: readonly string[]): Promise<Operator> {
   return {
     copy: await OperatorCopy.read(fleetFile, fleet.domain, fleet.directory),
-    ledger: new LedgerMachine(fleet.name, ledger.name),
+    ledger: ledgerOf(fleet),
     keyFiles,
     now: unixTime,
     say: (text) => say("shoalctl", text),
