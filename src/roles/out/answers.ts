@@ -15,6 +15,7 @@ export const HELP = `Usage: ssh ACCOUNT@HOST [COMMAND] < MESSAGE
 
   send [-f SENDER] [--json] [ADDRESS...]   send the message on standard input (default);
                                            to To, Cc and Bcc unless addresses are named
+       [--bytes NUMBER]                    not, if it has another length
   send-anyway ...                          the same, also where the way is not protected
   check [--json] ADDRESS...                say how mail would travel
   limits [--json]                          say what may still be sent

@@ -9,7 +9,6 @@ import { exec } from "#host/exec.ts";
 import { freePort } from "#test/sshd.ts";
 import { type FakeSmtpd, type FakeSmtpdOptions, startFakeSmtpd } from "#test/submit/fake-smtpd.ts";
 import type { SubmitConfig } from "../config.ts";
-import { MemoryBudget } from "../memory-budget.ts";
 import { NoticeDesk } from "./notice-desk.ts";
 
 const fixtures = new URL("../../../../test/notices/smtpd-7.6/", import.meta.url);
@@ -53,6 +52,7 @@ async function withDesk(
     hostname: "out.mail.shoal.example",
     replySeconds: 20,
     limits: { messageBytes: 1_000_000 },
+    maxMemoryBytes: options.maxMemoryBytes ?? 64 * 1024 * 1024,
   } as SubmitConfig;
   const desk = new NoticeDesk({
     config,
@@ -63,7 +63,6 @@ async function withDesk(
       queueHours: 24,
     },
     grader: { grade: async () => new Map() },
-    budget: new MemoryBudget(options.maxMemoryBytes ?? 64 * 1024 * 1024, 1_000_000),
     log: (text) => log.push(text),
   });
   const server = await desk.listen();
@@ -175,6 +174,15 @@ test("what smtpd has not written goes as it is, dots and all; what is too large 
     assert.equal(first?.taken[0]?.message.toString(), odd);
     assert.match(await bring(`Subject: x\r\n\r\n${"y".repeat(3_000_000)}\r\n`), /^451 /);
     assert.equal(first?.taken.length, 1);
+  });
+});
+
+test("a notice about the largest mail comes through where there is memory for hardly one", async () => {
+  const message = (await captured("no-such-user")).replace("hello from the test", "y".repeat(72));
+  const large = message.replace("y".repeat(72), `${"y".repeat(98)}\r\n`.repeat(10_000));
+  await withDesk({ ins: [{}], maxMemoryBytes: 1, maxMessageBytes: 2_000_000 }, async ({ ins: [first], bring }) => {
+    assert.match(await bring(large), /^250 /);
+    assert.ok((first?.taken[0]?.message.length ?? 0) > 1_000_000);
   });
 });
 

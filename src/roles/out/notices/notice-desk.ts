@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:net";
 import { FormatError, HostError, PolicyError } from "#core/errors.ts";
 import type { SubmitConfig } from "../config.ts";
 import type { Grader } from "../grade/grader.ts";
-import type { MemoryBudget } from "../memory-budget.ts";
+import { MemoryBudget } from "../memory-budget.ts";
 import { SmtpdPool } from "../smtpd-pool.ts";
 import { Transaction } from "../transaction.ts";
 import { type Rewritten, rewriteNotice } from "./rewrite.ts";
@@ -14,7 +14,6 @@ export interface NoticeDeskOptions {
   readonly config: SubmitConfig;
   readonly notices: NonNullable<SubmitConfig["notices"]>;
   readonly grader: Pick<Grader, "grade">;
-  readonly budget: MemoryBudget;
   /** Gets lines for people, without addresses. */
   readonly log: (text: string) => void;
 }
@@ -22,17 +21,22 @@ export interface NoticeDeskOptions {
 /** smtpd's own words around a mail of the greatest size. */
 const AROUND_BYTES = 1024 * 1024;
 const MAX_CONNECTIONS = 32;
-/** No account's name: notices share their memory with nobody. */
-const SHARE = "(notices)";
+/** All notices share one. */
+const SHARE = "notices";
 
 export class NoticeDesk {
   readonly #options: NoticeDeskOptions;
   /** One for each machine `in`. */
   readonly #pools: SmtpdPool[];
+  readonly #maxBytes: number;
+  /** Apart from that of submissions: a notice about the largest mail is larger still. */
+  readonly #budget: MemoryBudget;
 
   constructor(options: NoticeDeskOptions) {
     this.#options = options;
-    const { hostname, replySeconds } = options.config;
+    const { hostname, replySeconds, limits, maxMemoryBytes } = options.config;
+    this.#maxBytes = limits.messageBytes + AROUND_BYTES;
+    this.#budget = new MemoryBudget(maxMemoryBytes / 2, this.#maxBytes);
     this.#pools = options.notices.in.map(
       ({ address, port }) => new SmtpdPool({ host: address, port, tls: true, hostname, replySeconds }),
     );
@@ -40,14 +44,14 @@ export class NoticeDesk {
 
   /** @throws the error of listening */
   async listen(): Promise<Server> {
-    const { config, notices, budget, log } = this.#options;
+    const { config, notices, log } = this.#options;
     const server = createServer((socket) => {
       socket.on("error", () => socket.destroy());
       const intake = {
         hostname: config.hostname,
         domain: config.domain,
-        maxMessageBytes: config.limits.messageBytes + AROUND_BYTES,
-        openShare: () => budget.open(SHARE),
+        maxMessageBytes: this.#maxBytes,
+        openShare: () => this.#budget.open(SHARE),
         take: async (to: string, message: Buffer) => await this.take(to, message),
       };
       serveIntake(socket, intake).catch((error: unknown) => {
