@@ -115,7 +115,7 @@ export const tarAttacks: readonly (readonly [name: string, code: string, attack:
     "TAR",
     (bytes) => withHeader(bytes, HEAD, (header) => void header.write("\0hidden", HEAD.length, "latin1")),
   ],
-  ["symbolic-link", "TAR", (bytes) => inserted(bytes, HEAD, "mail", "", "2", "/home/alice/.ssh")],
+  ["symbolic-link", "TAR", (bytes) => inserted(bytes, HEAD, "mail", "", "2", "/etc/ssh")],
   ["hard-link", "TAR", (bytes) => inserted(bytes, HEAD, "mail/x", "", "1", "/etc/shadow")],
   ["folder", "TAR", (bytes) => inserted(bytes, HEAD, "ledger/", "", "5")],
   ["extended-header", "TAR", (bytes) => inserted(bytes, HEAD, "x", "26 path=../../.ssh/config\n", "x")],
