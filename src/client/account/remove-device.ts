@@ -14,6 +14,8 @@ export const removeDeviceVerb: Verb = {
 Removes devices, such as a phone that was lost: within seconds their keys
 can't log in any more, connections of theirs are ended, and new mail is no
 longer sealed to them. Mail that they have fetched they keep.
+What they noted as removed from the server, this computer signs again first:
+their own notes stop to count.
 
   NUMBER           as "shoal account show" shows it
   FINGERPRINT      SHA256:..., or the start of it
