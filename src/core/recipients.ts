@@ -1,6 +1,6 @@
 /** Whom mail can come for, as the machine `in` works with it (docs/formats/recipients.md). */
 
-import { isChainId } from "./account/signed-text.ts";
+import { isChainId } from "./account/chain-id.ts";
 import type { Recipient } from "./age/recipient.ts";
 import { parseRecipient } from "./age/recipient.ts";
 import { checkRecipients } from "./age/seal.ts";

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { parseChain, printChain, verifySteps } from "#core/account/chain.ts";
-import { isChainId } from "#core/account/signed-text.ts";
+import { isChainId } from "#core/account/chain-id.ts";
 import { type Proposal, parseProposal } from "#core/account/step.ts";
 import { FormatError, HostError, PolicyError, VerifyError } from "#core/errors.ts";
 import { exists, makeFolder, readBounded, writeDurably } from "#host/files.ts";

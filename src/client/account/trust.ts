@@ -2,7 +2,7 @@
 
 import type { Verb } from "#cli/command.ts";
 import { say } from "#cli/terminal.ts";
-import { isChainId } from "#core/account/signed-text.ts";
+import { isChainId } from "#core/account/chain-id.ts";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT } from "#host/exit.ts";
 import { makeFolder } from "#host/files.ts";

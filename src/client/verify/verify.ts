@@ -4,7 +4,7 @@ import { readableBytes } from "#cli/columns.ts";
 import type { OptionValues, Verb } from "#cli/command.ts";
 import { complain, Progress, print, say } from "#cli/terminal.ts";
 import { visibleJson } from "#cli/visible.ts";
-import { isChainId } from "#core/account/signed-text.ts";
+import { isChainId } from "#core/account/chain-id.ts";
 import { HostError, PolicyError } from "#core/errors.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { SftpConnection } from "#host/sftp.ts";

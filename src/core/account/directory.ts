@@ -3,9 +3,10 @@
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import { isDomain } from "#core/mail/address.ts";
 import { parsePublicKey } from "#core/ssh/public-key.ts";
+import { isChainId } from "./chain-id.ts";
 import { joinLines, LineReader } from "./lines.ts";
 import { accountNameMistake } from "./names.ts";
-import { chainId, hashOfBody, isChainId, type SignedText, verifiedSigners } from "./signed-text.ts";
+import { chainId, hashOfBody, type SignedText, verifiedSigners } from "./signed-text.ts";
 import { MAX_AHEAD_SECONDS } from "./step.ts";
 
 /** Ten thousand accounts can be added in one record. */

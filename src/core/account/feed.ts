@@ -1,9 +1,10 @@
 /** What machines say to each other about accounts: lines and counted bytes (docs/formats/account-feed.md). Pure. */
 
 import { FormatError } from "#core/errors.ts";
+import { isChainId } from "./chain-id.ts";
 import { MAX_ACCOUNTS_EVER, MAX_DIRECTORY_BYTES } from "./directory.ts";
 import { accountNameMistake } from "./names.ts";
-import { isChainId, MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from "./signed-text.ts";
+import { MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from "./signed-text.ts";
 import { MAX_STATE_BYTES } from "./state.ts";
 
 /** The first line of each side. */

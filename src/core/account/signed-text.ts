@@ -65,10 +65,6 @@ export function chainId(firstBody: Uint8Array): string {
   return hash("sha256", firstBody, "buffer").subarray(0, 16).toString("base64url");
 }
 
-export function isChainId(text: string): boolean {
-  return /^[A-Za-z0-9_-]{21}[AQgw]$/.test(text);
-}
-
 /**
  * Verifies every signature; each must be by another of the keys that may sign.
  * @param maySign key lines

@@ -6,8 +6,8 @@ import { sshTag } from "#core/age/ssh-stanza.ts";
 import { FormatError, PolicyError } from "#core/errors.ts";
 import { isDomain } from "#core/mail/address.ts";
 import { parsePublicKey } from "#core/ssh/public-key.ts";
+import { isChainId } from "./chain-id.ts";
 import { joinLines, LineReader } from "./lines.ts";
-import { isChainId } from "./signed-text.ts";
 
 export const MAX_STATE_BYTES = 65_536;
 const MAX_MASTERS = 5;

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { isChainId } from "#core/account/signed-text.ts";
+import { isChainId } from "#core/account/chain-id.ts";
 import { FormatError, VerifyError } from "#core/errors.ts";
 import { isAccountName } from "./address.ts";
 

@@ -1,6 +1,6 @@
 /** What the courier and the ledger say to each other about deliveries (docs/formats/mailbox-append.md). Pure. */
 
-import { isChainId } from "#core/account/signed-text.ts";
+import { isChainId } from "#core/account/chain-id.ts";
 import { FormatError } from "#core/errors.ts";
 import { isDigest } from "./entry.ts";
 

@@ -3,8 +3,8 @@
  * key and the account's id (docs/formats/proof-bundle.md). Here its parts; `bundle-verify.ts` judges them.
  */
 
+import { isChainId } from "#core/account/chain-id.ts";
 import { LineReader } from "#core/account/lines.ts";
-import { isChainId } from "#core/account/signed-text.ts";
 import { FormatError } from "#core/errors.ts";
 import { isDomain } from "#core/mail/address.ts";
 import { parseTar, printTar, type TarMember } from "./bundle-tar.ts";

@@ -1,8 +1,9 @@
 /** Deletion records: a device says what it removed (docs/formats/mailbox-ledger.md, "Deletion record"). */
 
 import { createHash } from "node:crypto";
+import { isChainId } from "#core/account/chain-id.ts";
 import { LineReader } from "#core/account/lines.ts";
-import { isChainId, joinSigned, splitSigned } from "#core/account/signed-text.ts";
+import { joinSigned, splitSigned } from "#core/account/signed-text.ts";
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import type { SshPrivateKey } from "#core/ssh/private-key.ts";
 import { parsePublicKey, type SshPublicKey } from "#core/ssh/public-key.ts";

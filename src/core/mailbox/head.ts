@@ -1,7 +1,8 @@
 /** Heads: what the ledger says of a whole mailbox at a time (docs/formats/mailbox-ledger.md, "Head"). */
 
+import { isChainId } from "#core/account/chain-id.ts";
 import { LineReader } from "#core/account/lines.ts";
-import { isChainId, joinSigned, splitSigned } from "#core/account/signed-text.ts";
+import { joinSigned, splitSigned } from "#core/account/signed-text.ts";
 import { decodeBase64 } from "#core/bytes.ts";
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import { isDomain } from "#core/mail/address.ts";

@@ -1,7 +1,7 @@
 /** What a device remembers of a mailbox from one audit to the next (docs/formats/mailbox-ledger.md, "Memory"). */
 
+import { isChainId } from "#core/account/chain-id.ts";
 import { LineReader } from "#core/account/lines.ts";
-import { isChainId } from "#core/account/signed-text.ts";
 import { decodeBase64 } from "#core/bytes.ts";
 import { FormatError } from "#core/errors.ts";
 import type { Point } from "./chain.ts";

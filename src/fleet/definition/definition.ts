@@ -3,7 +3,7 @@
  * What is parsed here is right in itself; everything after takes a {@link Fleet} as given.
  */
 
-import { isChainId } from "#core/account/signed-text.ts";
+import { isChainId } from "#core/account/chain-id.ts";
 import { type Limits, readLimits } from "./limits.ts";
 import { DefinitionError, Mistakes } from "./mistakes.ts";
 import { DOMAIN_EXPECTED, isDomain, NAMESPACE_NAME, SHORT_NAME, SHORT_NAME_EXPECTED } from "./names.ts";

@@ -1,7 +1,7 @@
 /** The JSON configuration of shoal-accept; unknown fields are refused. */
 
 import * as v from "valibot";
-import { isChainId } from "#core/account/signed-text.ts";
+import { isChainId } from "#core/account/chain-id.ts";
 import { isDomain } from "#core/mail/address.ts";
 import { readConfig } from "#host/config.ts";
 
