@@ -9,15 +9,26 @@ import { worldAddresses } from "#test/world/world.ts";
 
 /** Each kind of thing must have happened that often. */
 export const leastTimes = 3;
+/** Processes that are killed, and links that are cut, side by side. */
+const killers = 3;
+const cutters = 3;
 /** How long a process is waited for that is not always there. */
 const patienceMilliseconds = 2500;
 
-const machineNames = { in: "alpha-in", "spam-in": "alpha-spam-in", fetch: "alpha-fetch", user: "user" } as const;
+const machineNames = {
+  in: "alpha-in",
+  "spam-in": "alpha-spam-in",
+  fetch: "alpha-fetch",
+  ledger: "alpha-ledger",
+  user: "user",
+} as const;
 
 export class Chaos {
   readonly #drill: DrillStage;
   readonly #chance: Chance;
   readonly #world: string;
+  /** No machine is replaced while this goes on. */
+  readonly #processes = new Map<Victim["machine"], Promise<MachineProcesses>>();
   /** Kind -> how often it happened. */
   readonly counts = new Map<string, number>();
 
@@ -30,15 +41,15 @@ export class Chaos {
 
   get #links(): Map<string, readonly [string, string]> {
     const { stage } = this.#drill;
-    const [entrance, judge, keeper] = ["in", "spam-in", "fetch"].map((role) => stage.address(role)) as [
-      string,
-      string,
-      string,
-    ];
+    const [entrance, judge, keeper, ledger] = ["in", "spam-in", "fetch", "ledger"].map((role) =>
+      stage.address(role),
+    ) as [string, string, string, string];
     return new Map([
       ["link in - fetch", [entrance, keeper]],
       ["link in - spam-in", [entrance, judge]],
       ["link world - in", [`${this.#world}.0/24`, entrance]],
+      ["link in - ledger", [entrance, ledger]],
+      ["link ledger - fetch", [ledger, keeper]],
       ["link user - fetch", [worldAddresses(this.#world).user, keeper]],
     ]);
   }
@@ -52,7 +63,11 @@ export class Chaos {
     }
     let failed = false;
     const goesOn = (): boolean => !failed && !(isOver() && [...this.counts.values()].every((n) => n >= leastTimes));
-    const works = [() => this.#killOne(), () => this.#cutOne(links), () => this.#fillOne(disks)].map(async (work) => {
+    const works = [
+      ...Array.from({ length: killers }, () => () => this.#killOne()),
+      ...Array.from({ length: cutters }, () => () => this.#cutOne(links)),
+      () => this.#fillOne(disks),
+    ].map(async (work) => {
       try {
         while (goesOn()) await work();
       } catch (error) {
@@ -71,11 +86,7 @@ export class Chaos {
   }
 
   async #kill(victim: Victim): Promise<boolean> {
-    const { stage, network } = this.#drill;
-    const processes = await MachineProcesses.of(
-      victim.machine === "user" ? stage.world : network,
-      machineNames[victim.machine],
-    );
+    const processes = await this.#processesOf(victim.machine);
     for (const end = performance.now() + patienceMilliseconds; performance.now() < end; ) {
       const found = await processes.find(victim);
       // Those that come and go are hit at any moment of their work, not just at its beginning.
@@ -86,14 +97,23 @@ export class Chaos {
     return false;
   }
 
+  async #processesOf(machine: Victim["machine"]): Promise<MachineProcesses> {
+    const { stage, network } = this.#drill;
+    const known = this.#processes.get(machine);
+    if (known !== undefined) return await known;
+    const looking = MachineProcesses.of(machine === "user" ? stage.world : network, machineNames[machine]);
+    this.#processes.set(machine, looking);
+    return await looking;
+  }
+
   async #cutOne(links: readonly (readonly [string, readonly [string, string]])[]): Promise<void> {
-    await sleep(this.#chance.between(2000, 6000));
+    await sleep(this.#chance.between(2000, 5000));
     const kind = this.#rarest(links.map(([name]) => name));
     const ends = links.find(([name]) => name === kind)?.[1];
     if (ends === undefined) return;
     const join = await cutLink(this.#drill.network, ends);
     try {
-      await sleep(this.#chance.between(1000, 5000));
+      await sleep(this.#chance.between(1000, 4000));
     } finally {
       await join();
     }
@@ -101,13 +121,13 @@ export class Chaos {
   }
 
   async #fillOne(kinds: readonly string[]): Promise<void> {
-    await sleep(this.#chance.between(6000, 12_000));
+    await sleep(this.#chance.between(1500, 4000));
     const kind = this.#rarest(kinds);
     const { disks } = this.#drill;
     const disk = kind === "disk of in full" ? disks.in : disks.fetch;
     try {
       await disk.fill();
-      await sleep(this.#chance.between(4000, 9000));
+      await sleep(this.#chance.between(4000, 6000));
     } finally {
       await disk.empty();
     }

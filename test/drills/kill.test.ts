@@ -1,6 +1,7 @@
 /**
  * Nothing lost, nothing doubled: 1,000 mails from two strangers reach their owners while every kind of process of every
- * role is killed, links are cut and disks are full.
+ * role is killed, links are cut and disks are full. And every mailbox holds to its last line against the list that the ledger
+ * signed, which names each of these mails once.
  *
  * `DRILL_SEED` repeats a drill, `DRILL_MAILS` and `DRILL_SECONDS` (over which mails are handed to the strangers) make it
  * shorter or longer, `DRILL_NAME` and `DRILL_NET` let a second one run on the same host.
@@ -11,6 +12,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseEntries } from "#core/mailbox/entries.ts";
 import { cellPlaces } from "#fleet/cell/places.ts";
 import { Chance } from "#test/drills/chance.ts";
 import { Chaos, leastTimes } from "#test/drills/chaos.ts";
@@ -22,12 +24,15 @@ import { asPerson } from "#test/world/stage.ts";
 
 const seed = Number(process.env["DRILL_SEED"] ?? Math.floor(Math.random() * 1_000_000_000));
 const mailCount = Number(process.env["DRILL_MAILS"] ?? 1000);
-const spreadSeconds = Number(process.env["DRILL_SECONDS"] ?? 130);
+const spreadSeconds = Number(process.env["DRILL_SECONDS"] ?? 45);
 const name = process.env["DRILL_NAME"] ?? "drill";
 const net = Number(process.env["DRILL_NET"] ?? 111);
 const people = ["alice", "bob"];
 /** Within that time after the last blow everything must be delivered, by the machines' own schedules. */
 const calmSeconds = 90;
+
+/** What devices had stored before the drill. */
+const earlier = new Map<string, readonly string[]>();
 
 let drill: DrillStage;
 
@@ -61,6 +66,7 @@ test("a message whose sender did not hear the answer, and sent it again, is stor
   await stage.as("alice", "shoal sync");
   assert.equal((await storedMails("alice")).length, 1);
   assert.equal(await sentAgain("alice"), 1);
+  earlier.set("alice", await digestsOf("alice"));
   await stage.as("alice", "rm -r Mail/shoal/new .local/state/shoal/default/journal");
 });
 
@@ -111,10 +117,22 @@ test("nothing lost, nothing doubled", { timeout: 340_000 }, async (context) => {
     const wrong = differences(person, mails, files, (mail) => dropped.has(mail));
     const histories = mails.filter(({ id }) => wrong.some((text) => text.includes(id)));
     assert.deepEqual(wrong, [], histories.map((mail) => `${mail.id}\n${strangers.history(mail)}`).join("\n"));
+    await checkList(person);
   }
   assert.deepEqual(await strangers.refusals(), []);
   for (const [kind, times] of chaos.counts) assert.ok(times >= leastTimes, `${kind}: ${times} times`);
 });
+
+/** The mailbox from scratch, as its owner's device sees it, and its list against what the device has stored. */
+async function checkList(person: string): Promise<void> {
+  const { findings } = JSON.parse(await drill.stage.as(person, "shoal verify --json")) as { findings: unknown[] };
+  assert.deepEqual(findings, []);
+  const { status, stdout, stderr } = await drill.stage.exec("fetch", ["cat", `/srv/mail/${person}/ledger/entries`]);
+  assert.equal(status, 0, stderr);
+  const listed = parseEntries(stdout, Number.MAX_SAFE_INTEGER).map(({ digest }) => digest);
+  const stored = [...(earlier.get(person) ?? []), ...(await digestsOf(person))];
+  assert.deepEqual(listed.toSorted(), stored.toSorted(), "each sealed mail stands in the list once, and nothing else");
+}
 
 async function smtpdQueue(): Promise<string[]> {
   const { status, stdout, stderr } = await drill.stage.exec("in", ["smtpctl", "show", "queue"]);
@@ -147,12 +165,22 @@ async function storedMails(person: string): Promise<Buffer[]> {
 
 /** How many sealed files held a message that another had brought before: its sender had not heard our answer. */
 async function sentAgain(person: string): Promise<number> {
-  const journal = await readFile(join(home(person), ".local/state/shoal/default/journal"), "latin1");
-  const messages = journal
+  const messages = (await journal(person)).map(([, , message]) => message);
+  return messages.length - new Set(messages).size;
+}
+
+/** Of the sealed files that a person's device has stored. */
+async function digestsOf(person: string): Promise<string[]> {
+  return (await journal(person)).map(([, digest = ""]) => digest);
+}
+
+/** The words of each line of a person's journal: what was stored. */
+async function journal(person: string): Promise<string[][]> {
+  const text = await readFile(join(home(person), ".local/state/shoal/default/journal"), "latin1");
+  return text
     .split("\n")
     .slice(1, -1)
-    .map((line) => line.split(" ")[2]);
-  return messages.length - new Set(messages).size;
+    .map((line) => line.split(" "));
 }
 
 /** A person's home folder, as the host sees it. */

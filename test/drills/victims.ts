@@ -7,7 +7,7 @@ import { cellStatus } from "#fleet/cell/cell.ts";
 export interface Victim {
   /** As it is reported. */
   kind: string;
-  machine: "in" | "spam-in" | "fetch" | "user";
+  machine: "in" | "spam-in" | "fetch" | "ledger" | "user";
   /** Tells it by its command line and that of its parent. */
   is(command: string, parent: string): boolean;
 }
@@ -32,6 +32,7 @@ export const victims: readonly Victim[] = [
   holds("courier", "in", "/shoal-courier.mjs"),
   holds("courier's ssh, deposits", "in", "ssh -T", " deposit "),
   holds("courier's ssh, sizes", "in", "ssh -T", " usage "),
+  holds("courier's ssh, lists", "in", "ssh -T", " append "),
   holds("spam-tunnel's ssh", "in", "ssh -N"),
   starts("sshd of spam-in", "spam-in", "sshd: "),
   starts("sshd-session of spam-in", "spam-in", "sshd-session: "),
@@ -40,11 +41,17 @@ export const victims: readonly Victim[] = [
   starts("sshd of fetch", "fetch", "sshd: "),
   starts("sshd-session of deposits", "fetch", "sshd-session: deposit"),
   starts("sshd-session of sizes", "fetch", "sshd-session: usage"),
+  starts("sshd-session of ledgers", "fetch", "sshd-session: mailboxes"),
   {
     kind: "sshd-session of owners",
     machine: "fetch",
-    is: (command) => /^sshd-session: (?!deposit|usage)/.test(command),
+    is: (command) => /^sshd-session: (?!deposit|usage|mailboxes|ledger)/.test(command),
   },
+  holds("ledger", "ledger", "node", "/shoal-ledger.mjs"),
+  holds("ledger's ssh, ledgers", "ledger", "ssh -T", " mailboxes "),
+  starts("sshd of ledger", "ledger", "sshd: "),
+  starts("sshd-session of lists", "ledger", "sshd-session: append"),
+  holds("nc of lists", "ledger", "nc -N -U /run/append/"),
   holds("shoal", "user", "/usr/local/bin/shoal sync"),
   holds("shoal's ssh", "user", "ssh -T"),
 ];

@@ -189,7 +189,7 @@ export const inRole: Role = {
     services: services(view),
     schedules: [
       // smtpd's own first retry comes after minutes; the courier is on this machine, so asking it often costs nothing.
-      { name: "retry", everySeconds: 60, user: "root", command: ["smtpctl", "schedule", "all"] },
+      { name: "retry", everySeconds: 20, user: "root", command: ["smtpctl", "schedule", "all"] },
     ],
   }),
 };
