@@ -46,6 +46,7 @@ before(async () => {
     store: join(state, "limits.db"),
     threadKey: join(folder, "key"),
     resolver: { address: "127.0.0.1", port: await freePort() },
+    queue: state,
     smtpd: ports,
     limits: { messagesPerDay: 100_000, newRecipientsPerDay: 1000, recipients: 100, messageBytes: 36_700_160 },
   };

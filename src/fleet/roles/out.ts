@@ -1,5 +1,5 @@
 import { dkimSpecs } from "#fleet/dkim-state.ts";
-import type { FileSpec, ServiceSpec, UserSpec } from "#fleet/machine.ts";
+import type { FileSpec, ScheduleSpec, ServiceSpec, UserSpec } from "#fleet/machine.ts";
 import type { SubmitConfigInput } from "#roles/out/config.ts";
 import { renderRelayScript } from "#roles/out/relay-script.ts";
 import { outSmtpdConf } from "#roles/out/smtpd-conf.ts";
@@ -29,6 +29,7 @@ const noticesPort = 10_029;
 export const trial = { domain: "trial.invalid", port: 10_030 } as const;
 const user = "shoal-submit";
 const store = "/var/lib/shoal/submit";
+const queueFolder = "/var/spool/smtpd";
 const runFolder = "/run/submit";
 /** First group of all accounts, and of nobody else: who gets to shoal-submit's socket. */
 const senders = { name: "senders", gid: 904 } as const;
@@ -42,6 +43,8 @@ const relayScript = "/usr/lib/shoal/submit";
 /** What docs/formats/submission.md allows at most. */
 const mostRecipients = 100;
 const mostBytes = 36_700_160;
+/** Room on the disk of the queue under which smtpd's queue stands still; shoal-submit has refused mail before. */
+const leastRoomMegabytes = 32;
 /** smtpd counts the fields that it adds. */
 const addedBytes = 65_536;
 
@@ -83,6 +86,7 @@ function submitConfig(view: RoleView): SubmitConfigInput {
     threadKey,
     resolver: ownResolver,
     ...(isTestWorld(fleet) ? { allowPrivate: true } : {}),
+    queue: queueFolder,
     smtpd: ports,
     notices: {
       port: noticesPort,
@@ -143,6 +147,26 @@ function files(view: RoleView): FileSpec[] {
   ];
 }
 
+/**
+ * What smtpd delivers it decrypts into a file of the queue's disk first, and does not look whether the last 4 KB get there: on a full
+ * disk it delivers small messages empty, and takes them for delivered. So its queue process is stopped while there is little room,
+ * and nothing is delivered or lost.
+ */
+const queueGuard: ScheduleSpec = {
+  name: "queue-guard",
+  everySeconds: 1,
+  user: "root",
+  command: [
+    "sh",
+    "-c",
+    [
+      `room=$(df --output=avail -B1M ${queueFolder} | tail -n 1)`,
+      `signal=CONT; [ "$room" -ge ${leastRoomMegabytes} ] || signal=STOP`,
+      'for queue in $(grep -al "^smtpd: queue" /proc/[0-9]*/cmdline); do queue=${queue#/proc/}; kill -$signal "${queue%/cmdline}"; done',
+    ].join("\n"),
+  ],
+};
+
 function services(view: RoleView): ServiceSpec[] {
   return [
     accept(view).service,
@@ -164,7 +188,7 @@ function services(view: RoleView): ServiceSpec[] {
       command: node(
         "shoal-submit",
         ["serve", configFile],
-        [...mayRead("/etc/ssl/certs"), ...mayWrite(store, runFolder), "--allow-net"],
+        [...mayRead("/etc/ssl/certs", queueFolder), ...mayWrite(store, runFolder), "--allow-net"],
       ),
     },
   ];
@@ -208,10 +232,10 @@ export const outRole: Role = {
     folders: [
       ...accept(view).folders,
       { path: store, mode: 0o700, owner: user, group: user, keep: true },
-      { path: "/var/spool/smtpd", mode: 0o711, owner: "root", group: "root", keep: true },
+      { path: queueFolder, mode: 0o711, owner: "root", group: "root", keep: true },
     ],
     files: files(view),
     services: services(view),
-    schedules: [],
+    schedules: [queueGuard],
   }),
 };

@@ -31,6 +31,8 @@ export const submitSchema = v.strictObject({
   allowPrivate: v.optional(v.boolean(), false),
   /** CIDR blocks of the provider that strangers' DNS must not lead us to. */
   ownNetworks: v.optional(v.array(v.string()), []),
+  /** Folder of smtpd's queue: nothing is handed over while its disk is short of room. */
+  queue: path,
   /** smtpd's ports on 127.0.0.1. */
   smtpd: v.strictObject({ strict: port, anyway: port, dane: port }),
   /** How mail is signed; without it, it leaves unsigned. */

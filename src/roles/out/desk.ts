@@ -24,6 +24,7 @@ import type { SpamJudge } from "./judgement.ts";
 import type { LimitStore, Reservation } from "./limit-store.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import { ProbeLimit } from "./probe-limit.ts";
+import type { QueueRoom } from "./queue-room.ts";
 import type { RelayAnswer, RelayConnection } from "./relay-wire.ts";
 import type { Signer } from "./signer.ts";
 import type { SmtpdPool } from "./smtpd-pool.ts";
@@ -33,6 +34,7 @@ export interface DeskOptions {
   readonly threadKey: Uint8Array;
   readonly grader: Pick<Grader, "grade">;
   readonly store: LimitStore;
+  readonly room: QueueRoom;
   readonly pools: Readonly<Record<Way, SmtpdPool>>;
   readonly budget: MemoryBudget;
   /** Null: nobody is asked. */
@@ -118,7 +120,7 @@ export class Desk {
   }
 
   async #send(login: string, command: SendCommand, message: Buffer): Promise<RelayAnswer> {
-    const { config, threadKey, store, judge, signer, pools, now } = this.#options;
+    const { config, threadKey, store, judge, signer, pools, room, now } = this.#options;
     const { domain, hostname: host, limits } = config;
     const { verb, json, envelopeFrom, recipients } = command;
     const account: Account = { name: login, domain, aliases: NO_ALIASES };
@@ -132,6 +134,7 @@ export class Desk {
       threadKey,
       limits: { bytes: limits.messageBytes, recipients: limits.recipients },
     });
+    await room.expect(prepared.message.length);
     const reservation = await store.reserve(login, this.#outside(prepared.recipients), now());
     let isSent = false;
     try {
@@ -145,6 +148,15 @@ export class Desk {
         message,
       });
       isSent = true;
+      if (!(await room.holds(message.length))) {
+        const error = new HostError("BUSY", "the disk of this machine became full");
+        return partlyAnswer(
+          prepared,
+          [],
+          { recipients: prepared.recipients, unknown: prepared.recipients, error },
+          json,
+        );
+      }
       return rest === null ? sentAnswer(prepared, json) : partlyAnswer(prepared, accepted, rest, json);
     } finally {
       if (!isSent) this.#refund(reservation);

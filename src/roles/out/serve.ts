@@ -13,6 +13,7 @@ import { SpamJudge } from "./judgement.ts";
 import { LimitStore } from "./limit-store.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { NoticeDesk } from "./notices/notice-desk.ts";
+import { QueueRoom } from "./queue-room.ts";
 import { printAnswer, RelayConnection } from "./relay-wire.ts";
 import { signerOf } from "./signer.ts";
 import { SmtpdPool } from "./smtpd-pool.ts";
@@ -50,6 +51,7 @@ export async function serve(
     threadKey,
     grader: grader ?? graderOf(config),
     store,
+    room: new QueueRoom(config.queue),
     pools,
     budget,
     judge: config.judge === undefined ? null : new SpamJudge(config.judge),
@@ -61,7 +63,7 @@ export async function serve(
   const noticeDesk =
     config.notices === undefined
       ? null
-      : new NoticeDesk({ config, notices: config.notices, grader: grader ?? graderOf(config), budget, log });
+      : new NoticeDesk({ config, notices: config.notices, grader: grader ?? graderOf(config), log });
   const noticeServer = await noticeDesk?.listen();
   noticeServer?.on("error", die);
   let connections = 0;
