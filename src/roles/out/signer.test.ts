@@ -112,8 +112,10 @@ test("law: what is signed verifies, and not after one byte of text was changed",
   const changed = messages.map((message) =>
     Buffer.from(message.toString("latin1").replace(/end\r\n$/, "emd\r\n"), "latin1"),
   );
-  for (const verdict of await dkimVerdicts(messages, records)) assert.deepEqual(asShort(verdict), both(true));
-  for (const verdict of await dkimVerdicts(changed, records)) assert.deepEqual(asShort(verdict), both(false));
+  const found = await dkimVerdicts([...messages, ...changed], records);
+  for (const [index, verdict] of found.entries()) {
+    assert.deepEqual(asShort(verdict), both(index < messages.length), `message ${index}`);
+  }
 });
 
 test("nobody adds, changes or removes a field that tells who says what", async () => {
@@ -164,8 +166,11 @@ test("what other servers do on the way does no harm", async () => {
     message.replace("Subject: what is\r\n  folded \tand", "subject:  what is folded\r\n and"),
     message.replace(/text\r\n\r\n$/, "text  \r\n"),
   ];
-  for (const change of changes)
-    assert.deepEqual(asShort(await verdicts(Buffer.from(change, "latin1"))), both(true), change);
+  const found = await dkimVerdicts(
+    changes.map((change) => Buffer.from(change, "latin1")),
+    records,
+  );
+  for (const [index, verdict] of found.entries()) assert.deepEqual(asShort(verdict), both(true), changes[index] ?? "");
 });
 
 test("fields that stand more than once, and long lists of them, are signed from the last to the first", async () => {
@@ -182,9 +187,15 @@ test("fields that stand more than once, and long lists of them, are signed from 
   assert.deepEqual(asShort(await verdicts(Buffer.from(swapped, "latin1"))), both(false));
 });
 
+test("the longest header that may be is signed", async () => {
+  const line = `Keywords: ${"word ".repeat(15)}\r\n`;
+  const message = await signed("text\r\n", `${line.repeat(Math.floor(62_000 / line.length))}${head}`);
+  assert.deepEqual(asShort(await verdicts(message)), both(true));
+});
+
 test("a message of many megabytes is signed, too", async () => {
   const line = "bm90aGluZyB0byByZWFkIGhlcmUsIGJ1dCBhIGxvdCBvZiBpdCBmb3IgYSBmaWxlIHRoYXQgaXMgbGFyZ2U=\r\n";
-  const body = line.repeat(300_000);
+  const body = line.repeat(50_000);
   assert.deepEqual(asShort(await verdicts(await signed(body))), both(true));
 });
 
