@@ -3,6 +3,7 @@
  * the step rule. Only the surface: the machines' own programs are tested elsewhere.
  */
 
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -187,6 +188,24 @@ export class Computer {
       timeoutSeconds: 60,
     });
     return { status, stdout: stdout.toString("utf8"), stderr };
+  }
+
+  /** Starts `shoal` without a terminal; `kill` ends it at once. */
+  start(args: readonly string[]): { done: Promise<Ran & { signal: NodeJS.Signals | null }>; kill: () => void } {
+    const main = new URL("../src/client/main.ts", import.meta.url).pathname;
+    const child = spawn(process.execPath, [main, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: this.env,
+      cwd: this.home,
+    });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString("utf8")));
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString("utf8")));
+    const done = new Promise<Ran & { signal: NodeJS.Signals | null }>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (status, signal) => resolve({ status, signal, stdout, stderr }));
+    });
+    return { done, kill: () => void child.kill("SIGKILL") };
   }
 
   async remove(): Promise<void> {
