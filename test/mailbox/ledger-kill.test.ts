@@ -4,12 +4,13 @@
  */
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseEntries } from "#core/mailbox/entries.ts";
 import type { AuditMemory } from "#core/mailbox/memory.ts";
 import { until } from "#test/accounts/programs.ts";
+import { childrenOf } from "./children.ts";
 import { LedgerMachine } from "./ledger-machine.ts";
 import { Random } from "./random.ts";
 
@@ -18,21 +19,6 @@ const KILLS = 14;
 const IN_FLIGHT = 8;
 /** What couriers have been told, by mailbox: number -> digest. */
 const told = new Map(NAMES.map((name) => [name, new Map<number, string>()]));
-
-/** Ids of processes that a process has started. */
-function childrenOf(pid: number): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map(Number)
-    .filter((child) => {
-      try {
-        return readFileSync(`/proc/${child}/stat`, "latin1").split(") ")[1]?.split(" ")[1] === String(pid);
-      } catch {
-        // It has ended.
-        return false;
-      }
-    });
-}
 
 async function deliver(machine: LedgerMachine, name: (typeof NAMES)[number], isOver: () => boolean): Promise<void> {
   const courier = machine.courier();

@@ -1,13 +1,24 @@
 /** The ledger's mailboxes with a real sshd: what is told when, who may sign, and what a lost store may not do. */
 
 import assert from "node:assert/strict";
-import { chownSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withNewSigner } from "#core/mailbox/signers.ts";
 import { NOBODY, until } from "#test/accounts/programs.ts";
 import { makeKey } from "#test/owner.ts";
+import { childrenOf } from "./children.ts";
 import { LedgerMachine, type LedgerMachineOptions } from "./ledger-machine.ts";
 
 const UNTIL_SECONDS = 60;
@@ -170,6 +181,52 @@ test("heads come in time where nothing happens, and stand still when the clock g
       UNTIL_SECONDS,
     );
     assert.deepEqual(machine.audit("alice", memory).findings, []);
+  });
+});
+
+test("a machine that is stuck, away or full holds up no answer, and gets all of it later", async () => {
+  await withLedger({ heartbeatSeconds: 2, fetchKiB: 400 }, async (machine) => {
+    const courier = machine.courier();
+    await courier.append(machine.deposit("alice"));
+    await untilShown(machine, "alice", 1);
+    const [ssh] = childrenOf(machine.program.pid);
+    assert.ok(ssh !== undefined);
+    process.kill(ssh, "SIGSTOP");
+    for (let seq = 2; seq < 10; seq++) assert.equal(await courier.append(machine.deposit("alice")), seq);
+    assert.equal(machine.audit("alice").head?.last.seq, 1);
+    process.kill(ssh, "SIGCONT");
+    await untilShown(machine, "alice", 9);
+    // Nothing can be written any more; what is there stays whole.
+    const full = machine.path("bob", "mail/full");
+    const filler = openSync(full, "w");
+    assert.throws(() => {
+      for (;;) writeSync(filler, Buffer.alloc(4096));
+    }, /ENOSPC/);
+    closeSync(filler);
+    const lost = machine.deposit("alice", Buffer.alloc(0));
+    assert.equal(await courier.append({ ...lost, size: 1 }), 10);
+    await until(
+      async () => ((await machine.status()).machines[0]?.failed ?? 0) > 0,
+      () => machine.program.log,
+      UNTIL_SECONDS,
+    );
+    const { head } = machine.audit("alice");
+    assert.equal(head?.last.seq, 9, "the head that was there is there");
+    assert.match(machine.program.log, /can't write|can't open/);
+    await machine.program.kill();
+    await machine.program.start();
+    assert.equal(machine.audit("alice").head?.last.seq, 9);
+    rmSync(full);
+    rmSync(machine.path("alice", `mail/${lost.digest}.age`));
+    const size = machine.deposit("alice", Buffer.from("x"));
+    assert.equal(await courier.append(size), 11);
+    await until(
+      () => machine.audit("alice").head?.last.seq === 11,
+      () => machine.program.log,
+      UNTIL_SECONDS,
+    );
+    const findings = machine.audit("alice").findings.map(({ code, seq }) => [code, seq]);
+    assert.deepEqual(findings, [["MISSING", 10]], "the mail that this test took away, and nothing else");
   });
 });
 

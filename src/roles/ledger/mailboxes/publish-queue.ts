@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { Fifo } from "./fifo.ts";
 
 /** A mailbox that mail pours into is written so often at most. */
 const COOLING_MILLISECONDS = 200;
@@ -15,8 +16,8 @@ export class PublishQueue {
   readonly #intervalSeconds: number;
   readonly #slots: readonly Set<string>[];
   readonly #members = new Set<string>();
-  readonly #urgent = new Set<string>();
-  readonly #regular = new Set<string>();
+  readonly #urgent = new Fifo();
+  readonly #regular = new Fifo();
   /** Given out, or given back just now. */
   readonly #resting = new Set<string>();
   /** Of those that rest: they were noted meanwhile. */
@@ -64,7 +65,8 @@ export class PublishQueue {
 
   remove(account: string): void {
     this.#slotOf(account).delete(account);
-    for (const set of [this.#members, this.#urgent, this.#regular, this.#noted, this.#failed]) set.delete(account);
+    for (const set of [this.#urgent, this.#regular]) set.delete(account);
+    for (const set of [this.#members, this.#noted, this.#failed]) set.delete(account);
     this.#written.delete(account);
   }
 
@@ -99,9 +101,8 @@ export class PublishQueue {
 
   /** The next one; it rests until it is given back. Waits for ever, or until {@link wakeAll}. */
   async take(): Promise<string | null> {
-    for (const set of [this.#urgent, this.#regular]) {
-      const [account] = set;
-      if (account === undefined) continue;
+    const account = this.#urgent.take() ?? this.#regular.take();
+    if (account !== undefined) {
       this.#urgent.delete(account);
       this.#regular.delete(account);
       this.#resting.add(account);
@@ -148,7 +149,7 @@ export class PublishQueue {
     this.wakeAll();
   }
 
-  #queue(account: string, set: Set<string>): void {
+  #queue(account: string, set: Fifo): void {
     if (this.#resting.has(account)) {
       this.#noted.add(account);
       return;
