@@ -1,6 +1,6 @@
 /**
  * Holds a whole mailbox against its ledger, from the account's first signature to the last byte of each file: on the server, or
- * in a copy. Nothing is written, neither there nor in what this computer remembers.
+ * in a copy. Nothing is written there, nor in what this computer remembers of the mailbox; versions of the account it learns.
  */
 
 import { createHash } from "node:crypto";

@@ -64,6 +64,21 @@ describe("laws", () => {
     assert.ok(Buffer.concat(printBundle(parseBundle(bytes))).equals(bytes));
   });
 
+  test("more records than a folder may hold are refused before any is verified", () => {
+    const { records, ...rest } = parseBundle(bytes);
+    const [record] = records;
+    assert.ok(record !== undefined);
+    const many = Array.from({ length: 2001 }, (_, index) => ({
+      name: `${"0".repeat(16)}-${10_000 + index}`,
+      bytes: record.bytes,
+    }));
+    assert.equal(
+      codeOf(() => parseBundle(bytesOf({ ...rest, records: many }))),
+      "BUNDLE",
+    );
+    assert.equal(parseBundle(bytesOf({ ...rest, records: many.slice(1) })).records.length, 2000);
+  });
+
   test("no changed byte goes unseen", () => {
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
