@@ -120,7 +120,7 @@ function files(view: RoleView): FileSpec[] {
 export const fetchRole: Role = {
   name: "fetch",
   does: "sealed mail over SFTP",
-  whenTaken: "delete, hide or replay stored files; never read them",
+  whenTaken: "delete, hide or replay stored files, all of which clients name; never read them",
   secrets: ({ machine }) => [{ name: `host/${machine.name}`, kind: "ssh-ed25519", hostname: machine.hostname }],
   links: ({ machine }) => [{ from: "world", to: machine.name, protocol: "tcp", port: 22 }],
   machine: (view) => ({

@@ -70,7 +70,7 @@ function sshdParts(view: RoleView) {
  */
 export const ledgerRole: Role = {
   name: "ledger",
-  does: "verified account states; signs the list of each mailbox's mail",
+  does: "verified account states; signs mailbox ledgers",
   whenTaken: "withhold or delay account states, tell devices different lists; never invent a state, never read mail",
   secrets: (view) => [
     { name: `host/${view.machine.name}`, kind: "ssh-ed25519", hostname: view.machine.hostname },
