@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { makeEnvelope, printEnvelopes } from "#core/mail/envelopes.ts";
 import { parseUsage, type Usage } from "#core/usage.ts";
 import { freePort } from "#test/sshd.ts";
 import { startFetch, type TestFetch } from "./in-fetch.ts";
+import { ledgerProgram, TestLedger } from "./in-ledger.ts";
 import { pause, RawClient } from "./in-raw-client.ts";
 import { inside, startInRoot, type TestRoot } from "./in-root.ts";
 
@@ -17,12 +18,15 @@ let fetch: TestFetch;
 let courier: TestRoot;
 let port = 0;
 let log = "";
+let ledger: TestLedger;
 
 before(async () => {
   fetch = await startFetch();
   port = await freePort();
+  ledger = await TestLedger.start();
   const accounts = ["alice", "bob"].map((name) => `account ${name} ${id} 1 1000000000 fetch\nseal age1x\n`).join("");
   const machine = { host: "127.0.0.1", depositUser: "deposit", usageUser: "usage", identity: "/etc/shoal/key" };
+  const files = { identity: "/etc/shoal/key", knownHosts: "/etc/shoal/known_hosts" };
   const allowed = ["--allow-fs-read=/etc/shoal", `--allow-fs-read=${inside.repository}`, "--allow-fs-read=/run/shoal"];
   courier = await startInRoot({
     command: [
@@ -41,19 +45,22 @@ before(async () => {
     stdio: ["ignore", "pipe", "pipe"],
     files: {
       "/etc/shoal/key": fetch.identity,
+      "/etc/shoal/to-ledger": ledgerProgram(inside.node, ledger.port),
       "/etc/shoal/known_hosts": fetch.knownHosts,
       "/etc/shoal/recipients": `shoal-recipients/v1\ndomain example.org\n${accounts}account carol ${id} 1 1 elsewhere\nseal age1x\n`,
       "/etc/shoal/courier.json": JSON.stringify({
         listen: { address: "127.0.0.1", port },
         recipientsFile: "/etc/shoal/recipients",
         usageFile: "/run/shoal/usage",
+        ledger: { host: "127.0.0.1", port: 22, user: "append", ...files, program: "/etc/shoal/to-ledger" },
         fetch: [{ machine: "fetch", port: fetch.port, knownHosts: "/etc/shoal/known_hosts", ...machine }],
         maxMessageBytes: 30_000_000,
         patienceSeconds: 5,
         usageSeconds: 0.5,
       }),
     },
-    before: "mkdir -p /run/shoal && chown nobody /run/shoal /etc/shoal/key && chmod 600 /etc/shoal/key",
+    before:
+      "mkdir -p /run/shoal && chown nobody /run/shoal /etc/shoal/key && chmod 600 /etc/shoal/key && chmod 755 /etc/shoal/to-ledger",
   });
   const ready = new Promise<void>((resolve, reject) => {
     courier.child.once("exit", () => reject(new Error(log)));
@@ -68,6 +75,11 @@ before(async () => {
 after(async () => {
   await courier.stop();
   await fetch.stop();
+  await ledger.stop();
+});
+
+afterEach(() => {
+  ledger.fault = () => "answer";
 });
 
 /** Hands a container over as smtpd does, and gives the last answer. */
@@ -116,6 +128,61 @@ test("each account's file is there under its digest when 250 is said, and once",
   assert.equal((await mailbox("alice")).size, 1);
   const modes = await fetch.run(`stat -c '%a %U %G' /srv/mail/alice/mail/${nameOf(first)}`);
   assert.equal(modes, "444 deposit deposit\n");
+});
+
+function digestOf(file: Buffer): string {
+  return nameOf(file).replace(".age", "");
+}
+
+const listed = (file: Buffer): number => ledger.listed.filter((key) => key === `${id} ${digestOf(file)}`).length;
+
+test("each is listed once, with its size and state, and what its owner removed since is not put back", async () => {
+  const file = randomBytes(30_000);
+  assert.match(await relay(["alice@example.org"], container(["alice", file])), /^250 /);
+  assert.equal(listed(file), 1);
+  const asked = ledger.requests.filter(({ digest }) => digest === digestOf(file));
+  assert.deepEqual(
+    asked.map(({ kind }) => kind),
+    ["known", "append"],
+  );
+  await fetch.run(`rm /srv/mail/alice/mail/${nameOf(file)}`);
+  assert.match(await relay(["alice@example.org"], container(["alice", file])), /^250 /);
+  assert.equal((await mailbox("alice")).has(nameOf(file)), false);
+  assert.equal(listed(file), 1);
+});
+
+test("without the ledger's word nothing is put into a mailbox, and smtpd is to come again", async () => {
+  const file = randomBytes(1000);
+  for (const fault of [
+    () => undefined,
+    ({ tag }: { tag: number }) => ({ kind: "refused" as const, tag, code: "LOST", text: "not now" }),
+  ]) {
+    ledger.fault = fault;
+    assert.match(await relay(["bob@example.org"], container(["bob", file])), /^451 /);
+    assert.equal((await mailbox("bob")).has(nameOf(file)), false);
+  }
+  ledger.fault = () => "answer";
+  assert.match(await relay(["bob@example.org"], container(["bob", file])), /^250 /);
+  assert.equal(listed(file), 1);
+});
+
+test("what is in the mailbox and could not be listed is 451, and listed as soon as it can be, whether smtpd comes or not", async () => {
+  const file = randomBytes(1000);
+  ledger.fault = ({ kind }) => (kind === "append" ? null : "answer");
+  assert.match(await relay(["bob@example.org"], container(["bob", file])), /^451 /);
+  assert.equal((await mailbox("bob")).has(nameOf(file)), true);
+  ledger.fault = () => "answer";
+  for (let turn = 0; turn < 400 && listed(file) === 0; turn += 1) await pause(25);
+  assert.equal(listed(file), 1);
+  assert.match(await relay(["bob@example.org"], container(["bob", file])), /^250 /);
+  assert.equal(listed(file), 1);
+});
+
+test("mail that was sealed to another account of the name is not delivered", async () => {
+  const file = randomBytes(1000);
+  const other = printEnvelopes([makeEnvelope({ name: "bob", account: "5hRvN0wEZ4ZHZ1fZvGfnVw", version: 1 }, file)]);
+  assert.match(await relay(["bob@example.org"], other), /^451 /);
+  assert.equal((await mailbox("bob")).has(nameOf(file)), false);
 });
 
 test("what can't be delivered is for later, and never refused for good", async () => {

@@ -94,7 +94,7 @@ export function networkTests(stage: () => Stage): void {
           ...routers,
         ];
         const links: Record<string, string[]> = {
-          in: [`${address["fetch"]}:22 open`, `${address["spam-in"]}:22 open`, `${world.dns}:53 open`],
+          in: [...["fetch", "spam-in", "ledger"].map((role) => `${address[role]}:22 open`), `${world.dns}:53 open`],
           "spam-in": [`${world.dns}:53 open`],
           fetch: [],
           keys: [],
