@@ -18,8 +18,6 @@ import { flowStage } from "./flow-stage.ts";
 
 const domain = "shoal.example";
 const stage = flowStage({
-  name: "hdns",
-  net: 102,
   people: ["postmaster", "alice"],
   changes: [["  ledger: 1\n", "  ledger: 1\n  out: 1\n"]],
 });
@@ -34,6 +32,11 @@ async function asRoot(machine: string, script: string, input = ""): Promise<stri
   const { status, stdout, stderr } = await stage().exec(machine, ["sh", "-ec", script], { input });
   assert.equal(status, 0, stderr);
   return stdout.toString("latin1");
+}
+
+/** Second number of the fleet's addresses. */
+function second(): string {
+  return stage().fleet.network.base.split(".")[1] ?? "";
 }
 
 /** The address of the operator's web server. */
@@ -56,7 +59,7 @@ ${absolute(domain)} 1 NS ns.world.example.\n`;
   const reverse = [...zone.matchAll(/^; (\S+\.in-addr\.arpa\. IN PTR .*)$/gm)].map((match) => `${match[1]}\n`);
   const file = zonePath("in-addr.arpa");
   // The fleet's own were there already, of a world that wants no fuss.
-  const others = `test -e ${file}.was || cp ${file} ${file}.was; grep -v '^[0-9.]*\\.0\\.102\\.10\\.in-addr' ${file}.was`;
+  const others = `test -e ${file}.was || cp ${file} ${file}.was; grep -v '^[0-9.]*\\.0\\.${second()}\\.10\\.in-addr' ${file}.was`;
   await asRoot("dns", `{ ${others}; cat; } > ${file}.new; mv ${file}.new ${file}`, reverse.join(""));
   await asRoot("dns", "sv restart nsd");
   await until("the new zone", 30, async () => {
@@ -181,11 +184,11 @@ test("with nothing published every record is named, and mail is not believed", a
     ...["in", "fetch", "keys", "out", "out-anyway"].map((host) => `A ${host}.mail.${domain}`),
     ...["g1r", "g1e", "g2r", "g2e"].map((selector) => `TXT ${selector}._domainkey.${domain}`),
     ...[`TXT out.mail.${domain}`, `TLSA _25._tcp.in.mail.${domain}`],
-    ...["PTR 97.0.102.10.in-addr.arpa", "PTR 241.0.102.10.in-addr.arpa"],
+    ...[`PTR 97.0.${second()}.10.in-addr.arpa`, `PTR 241.0.${second()}.10.in-addr.arpa`],
     `POLICY https://mta-sts.${domain}/.well-known/mta-sts.txt`,
   ].map((name) => `missing ${name}`);
   const mail = ["strict", "dane", "anyway"].map((way) => {
-    return `wrong MAIL out.mail.${domain} (${way}) from 10.102.0.${way === "anyway" ? 241 : 97}`;
+    return `wrong MAIL out.mail.${domain} (${way}) from 10.${second()}.0.${way === "anyway" ? 241 : 97}`;
   });
   assert.deepEqual(trouble(checked), [...records, ...mail].sort());
   await servePolicy(policy);
@@ -199,20 +202,22 @@ test("each record that is wrong is named, with what was found, and what it does 
       zone,
       [/^shoal\.example\. IN MX .*$/m, "$&\nshoal.example. IN MX 20 mx.exim.example."],
       [/^in\.mail\.\S+ IN A .*$/m, `in.mail.${domain}. IN A ${stranger}`],
-      [/^(shoal\.example\. IN TXT "v=spf1 .*) ip4:10\.102\.0\.241 -all"$/m, '$1 -all"'],
+      [/^(shoal\.example\. IN TXT "v=spf1 .*) ip4:10\.\d+\.0\.241 -all"$/m, '$1 -all"'],
       [/^(g1r\._domainkey\S+ IN TXT).*$/m, `$1 ${key.replaceAll("$", "$$$$")}`],
       [/p=reject/, "p=none"],
       [/^(_25\._tcp.* TLSA 3 1 1) .*$/m, `$1 ${"ab".repeat(32)}`],
       [/v=STSv1; id=[0-9a-f]+/, "v=STSv1; id=20261122"],
       [/rua=mailto:postmaster@shoal\.example"$/m, 'rua=mailto:elsewhere@post.example"'],
-      [/^; 97\.0\.102\.10\.in-addr\.arpa\. IN PTR .*$/m, "; 97.0.102.10.in-addr.arpa. IN PTR mx.exim.example."],
+      [/^; 97\.0\.\d+\.10\.in-addr\.arpa\. IN PTR .*$/m, `; 97.0.${second()}.10.in-addr.arpa. IN PTR mx.exim.example.`],
     ),
   );
   await servePolicy(policy.replace("mode: testing", "mode: enforce"));
   const checked = await check();
   await servePolicy(policy);
   assert.equal(checked.status, 1);
-  const sources = [97, 241].map((number) => `wrong SMTP in.mail.${domain} (${stranger}) from 10.102.0.${number}`);
+  const sources = [97, 241].map(
+    (number) => `wrong SMTP in.mail.${domain} (${stranger}) from 10.${second()}.0.${number}`,
+  );
   assert.deepEqual(
     trouble(checked),
     [
@@ -223,14 +228,17 @@ test("each record that is wrong is named, with what was found, and what it does 
         `wrong TXT g1r._domainkey.${domain}`,
       ],
       ...[`wrong TXT _dmarc.${domain}`, `wrong TLSA _25._tcp.in.mail.${domain}`, `wrong TXT _mta-sts.${domain}`],
-      ...[`wrong POLICY https://mta-sts.${domain}/.well-known/mta-sts.txt`, "wrong PTR 97.0.102.10.in-addr.arpa"],
-      ...["strict", "dane"].map((way) => `wrong MAIL out.mail.${domain} (${way}) from 10.102.0.97`),
-      ...[`wrong MAIL out.mail.${domain} (anyway) from 10.102.0.241`, ...sources],
+      ...[
+        `wrong POLICY https://mta-sts.${domain}/.well-known/mta-sts.txt`,
+        `wrong PTR 97.0.${second()}.10.in-addr.arpa`,
+      ],
+      ...["strict", "dane"].map((way) => `wrong MAIL out.mail.${domain} (${way}) from 10.${second()}.0.97`),
+      ...[`wrong MAIL out.mail.${domain} (anyway) from 10.${second()}.0.241`, ...sources],
     ].sort(),
   );
   const of = (type: string, name: string): Finding => findingOf(checked, "wrong", type, name);
   assert.deepEqual(of("MX", domain).found, ["20 mx.exim.example"]);
-  assert.match(of("TXT", domain).advice ?? "", /add ip4:10\.102\.0\.241/);
+  assert.match(of("TXT", domain).advice ?? "", /add ip4:10\.\d+\.0\.241/);
   assert.match(of("TXT", "g1r.").advice ?? "", /another key/);
   assert.deepEqual(of("TLSA", "_25.").found, [`3 1 1 ${"ab".repeat(32)}`]);
   assert.deepEqual(of("TXT", "_mta-sts.").found, ["v=STSv1; id=20261122"]);
@@ -247,7 +255,7 @@ test("what others publish for good reasons is no mistake; what is beside it is n
     changed(
       zone,
       [/^shoal\.example\. IN MX 10/m, "shoal.example. IN MX 5"],
-      [/^(shoal\.example\. IN TXT "v=spf1) .*$/m, '$1 ip4:10.102.0.0/24 include:exim.example ~all"'],
+      [/^(shoal\.example\. IN TXT "v=spf1) .*$/m, `$1 ip4:10.${second()}.0.0/24 include:exim.example ~all"`],
       [/^shoal\.example\. IN TXT .*$/m, '$&\nshoal.example. IN TXT "something else: v=spf1 -all"'],
       [/p=reject; adkim=s; aspf=s; rua=\S+"$/m, 'p=quarantine"'],
       [/^(_25\._tcp.* TLSA) .*$/m, `$&\n$1 3 1 1 ${"ab".repeat(32)}`],
@@ -258,7 +266,7 @@ test("what others publish for good reasons is no mistake; what is beside it is n
   assert.deepEqual(trouble(checked), [`superfluous TLSA _25._tcp.in.mail.${domain}`, `superfluous TXT ${domain}`]);
   assert.equal(checked.status, 0);
   const { found } = findingOf(checked, "superfluous", "TXT", domain);
-  assert.deepEqual(found, ["ip4:10.102.0.0/24", "include:exim.example"]);
+  assert.deepEqual(found, [`ip4:10.${second()}.0.0/24`, "include:exim.example"]);
 });
 
 test("mail that can't be signed, or does not come out of smtpd, is named", async () => {

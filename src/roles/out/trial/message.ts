@@ -21,6 +21,7 @@ export async function tryMessage(task: MessageTask, sink: Sink, signer: Signer |
   const recipient = `${token}@${task.sink.domain}`;
   const plain = Buffer.from(trialMessage(task.domain, recipient, token, new Date()), "latin1");
   const signed = signer === null ? plain : await signer.sign(plain);
+  sink.expect(recipient);
   const session = await SmtpSession.open({ port: task.port, hostname: task.heloName, replySeconds: REPLY_SECONDS });
   try {
     for (const [command, code] of [

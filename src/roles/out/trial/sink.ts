@@ -8,7 +8,9 @@ const MAX_LINE_BYTES = 4096;
 const FAREWELL_MILLISECONDS = 3000;
 
 export interface Sink {
-  /** The message for a recipient, as it came: CRLF line ends. @throws HostError TIMEOUT */
+  /** From now on there is this recipient; whoever sends to another is told that there is none. */
+  expect(recipient: string): void;
+  /** The message for a recipient that is expected, as it came: CRLF line ends. @throws HostError TIMEOUT */
   messageFor(recipient: string, seconds: number): Promise<Buffer>;
   /** Lets sessions under way come to their end, for a moment. */
   close(): Promise<void>;
@@ -18,6 +20,7 @@ export interface Sink {
 export function openSink(port: number): Promise<Sink> {
   const arrived = new Map<string, Buffer>();
   const waiting = new Map<string, (message: Buffer) => void>();
+  const expected = new Set<string>();
   const sockets = new Set<Socket>();
   const take = (recipient: string, message: Buffer): void => {
     arrived.set(recipient, message);
@@ -27,7 +30,7 @@ export function openSink(port: number): Promise<Sink> {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
-    serve(socket, take);
+    serve(socket, expected, take);
   });
   const messageFor = (recipient: string, seconds: number): Promise<Buffer> =>
     new Promise((resolve, reject) => {
@@ -45,6 +48,7 @@ export function openSink(port: number): Promise<Sink> {
     server.once("error", (cause) => reject(new HostError("NETWORK", `can't listen on port ${port}`, { cause })));
     server.listen(port, "127.0.0.1", () => {
       resolve({
+        expect: (recipient) => expected.add(recipient),
         messageFor,
         async close() {
           const timer = setTimeout(() => {
@@ -58,7 +62,11 @@ export function openSink(port: number): Promise<Sink> {
   });
 }
 
-function serve(socket: Socket, take: (recipient: string, message: Buffer) => void): void {
+function serve(
+  socket: Socket,
+  expected: ReadonlySet<string>,
+  take: (recipient: string, message: Buffer) => void,
+): void {
   const say = (line: string): boolean => socket.write(`${line}\r\n`);
   let buffered = Buffer.alloc(0);
   let recipients: string[] = [];
@@ -70,9 +78,12 @@ function serve(socket: Socket, take: (recipient: string, message: Buffer) => voi
       recipients = [];
       say("250 ok");
     } else if (verb === "RCPT") {
-      recipients.push(/<([^>]*)>/.exec(line)?.[1] ?? "");
+      const recipient = /<([^>]*)>/.exec(line)?.[1] ?? "";
+      if (!expected.has(recipient)) return void say("550 5.1.1 nobody has this name");
+      recipients.push(recipient);
       say("250 ok");
     } else if (verb === "DATA") {
+      if (recipients.length === 0) return void say("503 5.5.1 nobody to send to");
       inMessage = true;
       say("354 go on");
     } else if (verb === "QUIT") {

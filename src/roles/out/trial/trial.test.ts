@@ -43,6 +43,8 @@ test("a message comes out as it went in: dots, long lines, bytes", async () => {
   const sink = await openSink(port);
   const body = `Subject: x\r\n\r\n..two dots\r\n.\x80\xff\r\n${"long ".repeat(300)}\r\nmore\r\n`;
   const stuffed = body.replaceAll(/^\./gm, "..");
+  sink.expect("a@trial.invalid");
+  sink.expect("b@trial.invalid");
   const waiting = Promise.all(["a@trial.invalid", "b@trial.invalid"].map((one) => sink.messageFor(one, 5)));
   const session = `EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@trial.invalid>\r\nRCPT TO:<b@trial.invalid>\r\nDATA\r\n${stuffed}.\r\nQUIT\r\n`;
   assert.match(await say(port, session), /^220 .*354 .*250 ok\r\n221 bye\r\n$/s);
@@ -56,12 +58,26 @@ test("a sink holds what it is told for a moment, and no more than it can", async
   const port = await freePort();
   const sink = await openSink(port);
   assert.equal(await say(port, "x".repeat(10_000)), "220 trial\r\n");
+  sink.expect("a@trial.invalid");
   const flood = `MAIL FROM:<>\r\nRCPT TO:<a@trial.invalid>\r\nDATA\r\n${"x".repeat(2_000_000)}`;
   assert.doesNotMatch(await say(port, flood), /250 ok\r\n$/);
   await assert.rejects(openSink(port), { code: "NETWORK" });
   await sink.close();
   const again = await openSink(port);
   await again.close();
+});
+
+test("what somebody else sends there while a trial goes on is refused, and so comes back to them", async () => {
+  const port = await freePort();
+  const sink = await openSink(port);
+  sink.expect("a@trial.invalid");
+  const session =
+    "EHLO x\r\nMAIL FROM:<alice@shoal.example>\r\nRCPT TO:<A@trial.invalid>\r\nRCPT TO:<>\r\nDATA\r\nQUIT\r\n";
+  assert.equal(
+    await say(port, session),
+    "220 trial\r\n250 trial\r\n250 ok\r\n550 5.1.1 nobody has this name\r\n550 5.1.1 nobody has this name\r\n503 5.5.1 nobody to send to\r\n221 bye\r\n",
+  );
+  await sink.close();
 });
 
 test("a message of a trial is short, in form, and nobody's", () => {
