@@ -1,6 +1,6 @@
 /** Mail in against the same OpenSMTPD delivering plaintext to a Maildir, in one run on one machine, in turns. */
 
-import { readdir, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cellPlaces } from "#fleet/cell/places.ts";
@@ -19,6 +19,8 @@ interface Arm {
   address: string;
   /** Folder of the host in which each delivered mail is one file. */
   folder: string;
+  /** The mailbox's list beside it, where there is one: a line for each mail. */
+  list?: string;
 }
 
 function median(numbers: readonly number[]): number {
@@ -34,9 +36,15 @@ async function filesIn(folder: string): Promise<number> {
   return (await exists(folder)) ? (await readdir(folder)).length : 0;
 }
 
-/** Mails per second from the first connection until the last mail is a durable file. */
+async function linesIn(list: string | undefined): Promise<number> {
+  if (list === undefined || !(await exists(list))) return 0;
+  return (await readFile(list, "latin1")).split("\n").length - 1;
+}
+
+/** Mails per second from the first connection until the last mail is a durable file, and listed where mail is listed. */
 async function measure(stage: Stage, arm: Arm, mails: number, sessions: number, keepOpen: boolean): Promise<number> {
   await emptied(arm.folder);
+  const listedBefore = await linesIn(arm.list);
   const started = performance.now();
   const load = [
     "smtp-source",
@@ -59,7 +67,9 @@ async function measure(stage: Stage, arm: Arm, mails: number, sessions: number, 
   });
   for (;;) {
     const count = await filesIn(arm.folder);
-    if (count >= mails) break;
+    const isListed = async (): Promise<boolean> =>
+      arm.list === undefined || (await linesIn(arm.list)) - listedBefore >= mails;
+    if (count >= mails && (await isListed())) break;
     const seconds = (performance.now() - started) / 1000;
     if (seconds > 300) throw new Error(`${count} of ${mails} mails after ${seconds.toFixed(0)} s`);
     if (done && (await sent).status !== 0) throw new Error(`smtp-source failed: ${(await sent).stderr}`);
@@ -85,9 +95,10 @@ async function withStage<Result>(
   });
   try {
     const fetch = cellPlaces(stage.fleet.name, "alpha-fetch");
+    const mailbox = join(fetch.keep, "srv_mail/alice");
     const plain = cellPlaces(stage.world, "plain");
     return await run(stage, {
-      shoal: { address: stage.address("in"), folder: join(fetch.keep, "srv_mail/alice/mail") },
+      shoal: { address: stage.address("in"), folder: join(mailbox, "mail"), list: join(mailbox, "ledger/entries") },
       plain: { address: `10.${net + 1}.0.99`, folder: join(plain.keep, "srv_alice/Maildir/new") },
     });
   } finally {

@@ -161,7 +161,7 @@ function files(view: RoleView): FileSpec[] {
 export const inRole: Role = {
   name: "in",
   does: "SMTP from the world; filters, seals, hands on",
-  whenTaken: "read or change mail arriving now; nothing stored",
+  whenTaken: "read or change mail arriving now, list mail that never came; nothing stored",
   secrets: (view) => [
     { name: `host/${view.machine.name}`, kind: "ssh-ed25519", hostname: view.machine.hostname },
     { name: `tls/${view.machine.name}`, kind: "tls", hostname: view.machine.hostname },

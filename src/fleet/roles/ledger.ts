@@ -71,7 +71,8 @@ function sshdParts(view: RoleView) {
 export const ledgerRole: Role = {
   name: "ledger",
   does: "verified account states; signs mailbox ledgers",
-  whenTaken: "withhold or delay account states, tell devices different lists; never invent a state, never read mail",
+  whenTaken:
+    "withhold or delay account states; never invent one, never read mail; sign another history of a mailbox (devices that saw the first say FORK)",
   secrets: (view) => [
     { name: `host/${view.machine.name}`, kind: "ssh-ed25519", hostname: view.machine.hostname },
     ...linkSecrets(view, fed(view)),
