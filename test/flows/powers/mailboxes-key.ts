@@ -91,7 +91,7 @@ export function mailboxesKeyTests(stage: () => Stage): void {
       assert.ok(granted(await ledger.ask(ASK.lstat, ["/alice/ledger/attempt"])), "control: the file is still there");
     });
 
-    test("reads what it wrote and what anybody may, no mail and no record; lists nothing and links nowhere", async () => {
+    test("reads what it wrote and what anybody may, no mail and no record; lists ledgers alone and links nowhere", async () => {
       for (const path of [mail, "/alice/del/one"]) assert.ok(!granted(await ledger.open(path, OPEN.read)), path);
       assert.ok(granted(await ledger.open("/alice/ledger/attempt", OPEN.read)));
       for (const path of [mail, "/alice/del/one", "/alice/account/chain", "/alice/ledger/attempt"]) {
@@ -99,9 +99,11 @@ export function mailboxesKeyTests(stage: () => Stage): void {
         assert.ok(!granted(await ledger.ask(ASK.extended, linked)), path);
       }
       assert.ok(!granted(await ledger.ask(ASK.symlink, ["/etc/passwd", "/alice/ledger/link"])));
-      for (const path of ["/", "/alice", "/alice/mail", "/alice/ledger"]) {
+      for (const path of ["/", "/alice", "/alice/mail", "/alice/incoming", "/alice/del"]) {
         assert.ok(!granted(await ledger.ask(ASK.opendir, [path])), path);
+        assert.ok(granted(await free.ask(ASK.opendir, [`/srv/mail${path}`])), `control: ${path}`);
       }
+      assert.ok(granted(await ledger.ask(ASK.opendir, ["/alice/ledger"])));
       for (const path of [`/srv/mail${mail}`, "/srv/mail/alice/del/one"]) {
         assert.ok(granted(await free.open(path, OPEN.read)), `control: ${path}`);
       }
