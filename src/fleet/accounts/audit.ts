@@ -8,6 +8,7 @@ import { hashOfBody } from "#core/account/signed-text.ts";
 import { parseProposal } from "#core/account/step.ts";
 import { FormatError, PolicyError, VerifyError } from "#core/errors.ts";
 import { printRecipients } from "#core/recipients.ts";
+import { senders } from "#fleet/roles/senders.ts";
 
 /** What somebody showed, verified from its first record on. */
 export interface Shown {
@@ -120,7 +121,10 @@ export function filesOf(
   }
   const here = entries.filter(({ fetch }) => serves.role !== "fetch" || fetch === serves.number);
   const users = new Map(
-    here.map(({ name, ordinal }) => [name, `${FIRST_USER_ID + ordinal}:${FIRST_USER_ID + ordinal}`]),
+    here.map(({ name, ordinal }) => {
+      const uid = FIRST_USER_ID + ordinal;
+      return [name, `${uid}:${serves.role === "out" ? senders.gid : uid}`];
+    }),
   );
   const authorizedKeys = new Map(own);
   for (const entry of here) {

@@ -18,6 +18,7 @@ import {
   text,
 } from "./role.ts";
 import { rspamdPort, rspamdTunnel } from "./rspamd-machine.ts";
+import { senders } from "./senders.ts";
 import { signerConfig, signerFiles, signerService } from "./signer.ts";
 import { sshdConfig, sshdFiles, sshdService } from "./sshd.ts";
 
@@ -31,8 +32,6 @@ const user = "shoal-submit";
 const store = "/var/lib/shoal/submit";
 const queueFolder = "/var/spool/smtpd";
 const runFolder = "/run/submit";
-/** First group of all accounts, and of nobody else: who gets to shoal-submit's socket. */
-const senders = { name: "senders", gid: 904 } as const;
 const socket = `${runFolder}/socket`;
 const configFile = "/etc/shoal/submit.json";
 const threadKey = "/etc/shoal/thread.key";
