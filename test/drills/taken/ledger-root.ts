@@ -262,7 +262,9 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
         "ledger",
         "grep -rlaE 'age-encryption.org|PRIVATE KEY' /var /srv /etc/shoal /run 2>/dev/null | head; true",
       );
-      const foreign = found.split("\n").filter((file) => file !== "" && !file.startsWith("/etc/shoal/shoal-ledger/"));
+      // Keys of its own: of its links, and the one that signs mailboxes.
+      const own = ["/etc/shoal/shoal-ledger/", "/var/lib/shoal/ledger/signer"];
+      const foreign = found.split("\n").filter((file) => file !== "" && !own.some((path) => file.startsWith(path)));
       return foreign.length === 0 ? null : `it holds ${foreign.join(" ")}`;
     },
   },

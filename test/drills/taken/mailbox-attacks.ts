@@ -59,8 +59,7 @@ const PAST_HEARTBEAT_MINUTES = 30;
 export const mailboxAttacks: readonly MailboxAttack[] = [
   {
     what: "change a byte of a mail",
-    async apply({ mailbox, ...scene }) {
-      const entry = newest({ mailbox, ...scene });
+    async apply({ mailbox, unseen: [entry] }) {
       const bytes = await mailbox.read(fileOf(entry));
       bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
       await mailbox.put(fileOf(entry), bytes);
@@ -70,18 +69,19 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
   {
     what: "put something else in a mail's place",
     async apply(scene) {
-      await scene.mailbox.put(fileOf(oldest(scene)), forged);
-      return both(...on("MODIFIED", oldest(scene)));
+      const [entry] = scene.unseen;
+      await scene.mailbox.put(fileOf(entry), forged);
+      return both(...on("MODIFIED", entry));
     },
   },
   {
     what: "swap two genuine mails",
     async apply(scene) {
-      const [a, b] = [fileOf(oldest(scene)), fileOf(newest(scene))];
-      const [first, second] = [await scene.mailbox.read(a), await scene.mailbox.read(b)];
-      await scene.mailbox.put(a, second);
-      await scene.mailbox.put(b, first);
-      return both(...on("MODIFIED", oldest(scene), newest(scene)));
+      const [a, b] = scene.unseen;
+      const [first, second] = [await scene.mailbox.read(fileOf(a)), await scene.mailbox.read(fileOf(b))];
+      await scene.mailbox.put(fileOf(a), second);
+      await scene.mailbox.put(fileOf(b), first);
+      return both(...on("MODIFIED", a, b));
     },
   },
   {
@@ -312,16 +312,14 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
     async apply(scene) {
       const other = neighbour(scene);
       for (const part of ["ledger", "mail", "del"]) {
-        await exec("rsync", [
-          "-a",
-          "--delete",
-          "--inplace",
-          "--checksum",
-          `${other.path}/${part}/`,
-          `${scene.mailbox.path}/${part}/`,
-        ]);
+        const files = await Promise.all(
+          (await other.names(part)).map(async (name) => ({ name, bytes: await other.read(`${part}/${name}`) })),
+        );
+        const owned = await scene.mailbox.names(part);
+        for (const { name, bytes } of files) await scene.mailbox.put(`${part}/${name}`, bytes);
+        const foreign = owned.filter((name) => !files.some((file) => file.name === name));
+        await scene.mailbox.drop(...foreign.map((name) => `${part}/${name}`));
       }
-      await showToAlice(scene);
       return both("WRONG-MAILBOX");
     },
   },
@@ -377,7 +375,9 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
     },
   },
   {
-    what: "drop everything",
+    what: "drop everything, and wait",
+    // Of an account that is quite new nobody can tell whether mail has come before.
+    minutes: PAST_WAIT_MINUTES,
     async apply({ mailbox }) {
       for (const part of ["mail", "del", "ledger"]) {
         for (const name of await mailbox.names(part)) await rm(`${mailbox.path}/${part}/${name}`);
@@ -390,11 +390,6 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
 async function pastLast(past: string): Promise<number> {
   const { stdout } = await exec("sed", ["-n", "s/^last \\([0-9]*\\) .*/\\1/p", `${past}/ledger/head`]);
   return Number(stdout.toString("latin1").trim());
-}
-
-/** What was another account's alice may read, as if it had always been hers. */
-async function showToAlice({ mailbox }: MailboxScene): Promise<void> {
-  await exec("chmod", ["-R", "a+rX", `${mailbox.path}/mail`, `${mailbox.path}/ledger`]);
 }
 
 function recordBy(

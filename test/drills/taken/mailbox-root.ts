@@ -90,16 +90,18 @@ function judge(name: "known" | "fresh", looks: readonly Look[], expected: Expect
 
 const closing = /^(?:BAD-HEAD|WRONG-MAILBOX|LEDGER-BROKEN|ROLLBACK|FORK|DEVICE-FORK)$/;
 
-/** What it knows the one has stored before; the other may open what is there, genuine and not removed. */
+/** Each may open what it has not stored before, if it is there, genuine, and nothing closes the mailbox. */
 function opensTooMuch(
   name: "known" | "fresh",
   looks: readonly Look[],
   expected: Expected,
-  { present }: MailboxScene,
+  { present, unseen }: MailboxScene,
 ): string[] {
-  const named = new Set(expected.fresh.map((code) => Number(code.split(" ")[1])));
-  const genuine = present.filter(({ seq }) => !named.has(seq)).length + (expected.freshOpensRemoved ?? 0);
-  const most = name === "known" || expected.fresh.some((code) => closing.test(code)) ? 0 : genuine;
+  const codes = expected[name];
+  const named = new Set(codes.map((code) => Number(code.split(" ")[1])));
+  const genuine = (name === "known" ? unseen : present).filter(({ seq }) => !named.has(seq)).length;
+  const removed = name === "known" ? 0 : (expected.freshOpensRemoved ?? 0);
+  const most = codes.some((code) => closing.test(code)) ? 0 : genuine + removed;
   const stored = looks.reduce((sum, look) => sum + look.stored, 0);
   return stored > most ? [`a ${name} device has opened ${stored} mails, expected at most ${most}`] : [];
 }

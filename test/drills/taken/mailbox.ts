@@ -107,6 +107,8 @@ export interface MailboxScene {
   past: string;
   /** Files that are there and that no device removed, in order. */
   present: readonly Entry[];
+  /** The last two of them: deliveries that no device has fetched yet. */
+  unseen: readonly [Entry, Entry];
   /** Files that a device removed with one record, and their bytes. */
   removed: readonly { entry: Entry; bytes: Buffer }[];
   /** Name in `del/`. */
@@ -167,6 +169,11 @@ export async function openMailboxScene(scene: Scene): Promise<MailboxScene> {
   if (recordName === undefined) throw new Error("there is no record of what was deleted");
   const { body } = splitSigned(await mailbox.read(`del/${recordName}`), 1 << 20);
   await stage.as("alice", "shoal sync --keep");
+  await deliver(scene, "seven", "eight");
+  await headNames(8);
+  const unseen = (await mailbox.live()).slice(-2);
+  const [first, second] = unseen;
+  if (first === undefined || second === undefined) throw new Error("the last two deliveries have no entries");
   await must(stage.exec("ledger", ["sv", "-w", "10", "down", "/etc/service/ledger"]));
   await mailbox.copyTo(honest);
   await stage.as("alice", `rm -rf saved-state && cp -a ${knownState} saved-state`);
@@ -174,7 +181,8 @@ export async function openMailboxScene(scene: Scene): Promise<MailboxScene> {
     scene,
     mailbox,
     past,
-    present: entries.filter((entry) => !doomed.includes(entry)),
+    present: [...entries.filter((entry) => !doomed.includes(entry)), ...unseen],
+    unseen: [first, second],
     removed,
     recordName,
     record: parseDeletion(body),
