@@ -4,6 +4,7 @@ import { type Attempt, type DrillReport, runAttempts } from "./attempt.ts";
 import { fetchRootAttempts } from "./fetch-root.ts";
 import { keysRootAttempts } from "./keys-root.ts";
 import { ledgerRootAttempts } from "./ledger-root.ts";
+import { forkAttempts } from "./mailbox-fork.ts";
 import { type MailboxTally, mailboxRootAttempts, mailboxTally } from "./mailbox-root.ts";
 import { outRootAttempts } from "./out-root.ts";
 import { openScene, type Scene } from "./scene.ts";
@@ -13,7 +14,7 @@ import { spamOutRootAttempts } from "./spam-out-root.ts";
 export const attemptsOf: Readonly<Record<string, readonly Attempt<Scene>[]>> = {
   "fetch-root": [...mailboxRootAttempts, ...fetchRootAttempts],
   "keys-root": keysRootAttempts,
-  "ledger-root": ledgerRootAttempts,
+  "ledger-root": [...ledgerRootAttempts, ...forkAttempts],
   "out-root": outRootAttempts,
   "spam-out-root": spamOutRootAttempts,
 };

@@ -3,7 +3,7 @@
 import type { Attempt } from "./attempt.ts";
 import { closeMailboxScene, type Look, type MailboxScene, openMailboxScene, restoreHonest } from "./mailbox.ts";
 import { type Expected, type MailboxAttack, mailboxAttacks } from "./mailbox-attacks.ts";
-import type { Scene } from "./scene.ts";
+import { client, type Scene } from "./scene.ts";
 
 /** Attacks are counted once for each device that must name them. */
 export interface MailboxTally {
@@ -106,4 +106,24 @@ function opensTooMuch(
   return stored > most ? [`a ${name} device has opened ${stored} mails, expected at most ${most}`] : [];
 }
 
-export const mailboxRootAttempts: readonly Attempt<Scene>[] = mailboxAttacks.map(attemptOf);
+/** What was stored long ago is not fetched again at each sync; `shoal verify` does that. */
+const changedLater: Attempt<Scene> = {
+  what: "change a mail that its owner's device has fetched and kept, unnoticed by shoal verify",
+  documented: "can't",
+  async run(scene) {
+    const { mailbox } = await mailboxOf(scene);
+    const [entry] = mailbox.present;
+    if (entry === undefined) throw new Error("nothing is present");
+    const file = `mail/${entry.digest}.age`;
+    const bytes = await mailbox.mailbox.read(file);
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+    await mailbox.mailbox.put(file, bytes);
+    const { status, said } = await client(scene, "alice", "shoal verify");
+    return status === 76 && said.includes("MODIFIED") ? null : `shoal verify ended with ${status}: ${said.slice(-300)}`;
+  },
+  async mend(scene) {
+    await expectHonest(await mailboxOf(scene));
+  },
+};
+
+export const mailboxRootAttempts: readonly Attempt<Scene>[] = [changedLater, ...mailboxAttacks.map(attemptOf)];
