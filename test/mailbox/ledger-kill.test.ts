@@ -66,7 +66,7 @@ test("killed at any moment", { timeout: 300_000 }, async (context) => {
     const devices = NAMES.map((name) => look(machine, name, isOver));
     const couriers = NAMES.map((name) => deliver(machine, name, isOver));
     for (const work of [...devices, ...couriers]) work.catch(() => (over = true));
-    for (let kill = 0; kill < KILLS && !over; kill++) {
+    for (let kill = 0; kill < KILLS && !isOver(); kill++) {
       await sleep(random.between(0, 400));
       const [ssh] = childrenOf(machine.program.pid);
       if (ssh !== undefined && random.chance(0.4)) {
@@ -86,7 +86,7 @@ test("killed at any moment", { timeout: 300_000 }, async (context) => {
     await Promise.all(couriers);
     const audits = await Promise.all(devices);
     context.diagnostic(
-      `${audits.reduce((sum, some) => sum + some)} audits, ${[...told.values()].map(({ size }) => size)} mails`,
+      `${audits.reduce((sum, some) => sum + some)} audits, ${[...told.values()].map(({ size }) => size).join("+")} mails`,
     );
     for (const [name, numbers] of told) {
       const last = Math.max(...numbers.keys());

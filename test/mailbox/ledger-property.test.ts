@@ -150,10 +150,10 @@ class World {
       };
       const sftp = new FakeSftp(fetch, turns);
       // What was asked for last may be carried out when nobody waits for it any more.
-      const { replace } = sftp;
+      const plain = sftp.replace.bind(sftp);
       sftp.replace = async (from, to) => {
         try {
-          await replace.call(sftp, from, to);
+          await plain(from, to);
         } catch (error) {
           const again = new FakeSftp(fetch, { before: async () => await Promise.resolve(), cut: (length) => length });
           if (dead) late.push(async () => await again.replace(from, to).catch(() => undefined));
