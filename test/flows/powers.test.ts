@@ -3,6 +3,7 @@
 import { asPerson } from "#test/world/stage.ts";
 import { flowStage } from "./flow-stage.ts";
 import { accountTests } from "./powers/account.ts";
+import { appendKeyTests } from "./powers/append-key.ts";
 import { cellRootTests } from "./powers/cell-root.ts";
 import { depositKeyTests } from "./powers/deposit-key.ts";
 import { mailboxesKeyTests } from "./powers/mailboxes-key.ts";
@@ -28,6 +29,7 @@ sshFeatureTests(stage, {
 });
 accountTests(stage);
 mailboxesKeyTests(stage);
+appendKeyTests(stage);
 ownerTests(stage);
 spamKeyTests(stage);
 networkTests(stage);
