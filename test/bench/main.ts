@@ -12,6 +12,7 @@ const benches: Record<string, () => Promise<Record<string, unknown>>> = {
   ledger: async () => await (await import("./ledger.ts")).benchLedger(),
   seal: async () => await (await import("./seal.ts")).benchSeal(),
   sync: async () => await (await import("./sync.ts")).benchSync(),
+  outbound: async () => await (await import("./outbound.ts")).benchOutbound(),
   machines: async () => await (await import("./machines.ts")).benchMachines(),
   watch: async () => await (await import("./watch.ts")).benchWatch(),
 };

@@ -2,72 +2,80 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Chance } from "#test/drills/chance.ts";
-import type { DrillStage } from "#test/drills/drill-stage.ts";
-import { cutLink } from "#test/drills/links.ts";
-import { killNow, MachineProcesses, type Victim, victims } from "#test/drills/victims.ts";
-import { worldAddresses } from "#test/world/world.ts";
+import { killNow, MachineProcesses, type Victim } from "#test/drills/victims.ts";
 
-/** Each kind of thing must have happened that often. */
-export const leastTimes = 3;
-/** Processes that are killed, and links that are cut, side by side. */
-const killers = 3;
-const cutters = 3;
+/** Something that begins, lasts and is mended. */
+export interface Trouble {
+  /** As it is reported. */
+  readonly kind: string;
+  /** @returns a function that mends it */
+  begin(): Promise<() => Promise<void>>;
+}
+
+/** Troubles of a kind, one after another. */
+export interface TroubleLoop {
+  readonly troubles: readonly Trouble[];
+  /** How many of them side by side; default one. */
+  readonly atOnce?: number;
+  readonly pauseMilliseconds: readonly [low: number, high: number];
+  readonly lastsMilliseconds: readonly [low: number, high: number];
+  /** Each must have happened that often. */
+  readonly leastTimes: number;
+}
+
+export interface ChaosPlan {
+  readonly victims: readonly Victim[];
+  /** How many processes are killed side by side. */
+  readonly killers: number;
+  /** Between two kills. */
+  readonly pauseMilliseconds: readonly [low: number, high: number];
+  /** Each kind of process must have been killed that often. */
+  readonly leastTimes: number;
+  /** Network and name of a victim's machine. */
+  readonly machine: (machine: Victim["machine"]) => [network: string, name: string];
+  readonly troubles: readonly TroubleLoop[];
+}
+
 /** How long a process is waited for that is not always there. */
 const patienceMilliseconds = 2500;
 
-const machineNames = {
-  in: "alpha-in",
-  "spam-in": "alpha-spam-in",
-  fetch: "alpha-fetch",
-  ledger: "alpha-ledger",
-  user: "user",
-} as const;
-
 export class Chaos {
-  readonly #drill: DrillStage;
+  readonly #plan: ChaosPlan;
   readonly #chance: Chance;
-  readonly #world: string;
   /** No machine is replaced while this goes on. */
   readonly #processes = new Map<Victim["machine"], Promise<MachineProcesses>>();
   /** Kind -> how often it happened. */
   readonly counts = new Map<string, number>();
 
-  /** @param world first three numbers of the world's addresses */
-  constructor(drill: DrillStage, world: string, chance: Chance) {
-    this.#drill = drill;
-    this.#world = world;
+  constructor(plan: ChaosPlan, chance: Chance) {
+    this.#plan = plan;
     this.#chance = chance;
+    const troubles = plan.troubles.flatMap((loop) => loop.troubles);
+    for (const { kind } of [...plan.victims, ...troubles]) this.counts.set(kind, 0);
   }
 
-  get #links(): Map<string, readonly [string, string]> {
-    const { stage } = this.#drill;
-    const [entrance, judge, keeper, ledger] = ["in", "spam-in", "fetch", "ledger"].map((role) =>
-      stage.address(role),
-    ) as [string, string, string, string];
-    return new Map([
-      ["link in - fetch", [entrance, keeper]],
-      ["link in - spam-in", [entrance, judge]],
-      ["link world - in", [`${this.#world}.0/24`, entrance]],
-      ["link in - ledger", [entrance, ledger]],
-      ["link ledger - fetch", [ledger, keeper]],
-      ["link user - fetch", [worldAddresses(this.#world).user, keeper]],
-    ]);
+  /** Kinds that happened less often than they must, with how often they did. */
+  get missing(): [kind: string, times: number][] {
+    const { victims, leastTimes, troubles } = this.#plan;
+    const wanted = [{ kinds: victims, leastTimes }, ...troubles.map((loop) => ({ ...loop, kinds: loop.troubles }))];
+    return wanted.flatMap((one) =>
+      one.kinds.flatMap(({ kind }): [string, number][] => {
+        const times = this.#times(kind);
+        return times < one.leastTimes ? [[kind, times]] : [];
+      }),
+    );
   }
 
-  /** Goes on until `isOver`, and until everything happened often enough. When it ends, links and disks are well. */
+  /** Goes on until `isOver`, which may ask what is {@link missing}. When it ends, all troubles are mended. */
   async run(isOver: () => boolean): Promise<void> {
-    const links = [...this.#links];
-    const disks = ["disk of in full", "disk of fetch full"];
-    for (const kind of [...victims.map((victim) => victim.kind), ...links.map(([kind]) => kind), ...disks]) {
-      this.counts.set(kind, 0);
-    }
     let failed = false;
-    const goesOn = (): boolean => !failed && !(isOver() && [...this.counts.values()].every((n) => n >= leastTimes));
+    const goesOn = (): boolean => !failed && !isOver();
+    const { killers, troubles } = this.#plan;
     const works = [
       ...Array.from({ length: killers }, () => () => this.#killOne()),
-      ...Array.from({ length: cutters }, () => () => this.#cutOne(links)),
-      () => this.#fillOne(disks),
-    ].map(async (work) => {
+      ...troubles.flatMap((loop) => Array.from({ length: loop.atOnce ?? 1 }, () => () => this.#makeTrouble(loop))),
+    ];
+    const loops = works.map(async (work) => {
       try {
         while (goesOn()) await work();
       } catch (error) {
@@ -75,11 +83,12 @@ export class Chaos {
         throw error;
       }
     });
-    for (const result of await Promise.allSettled(works)) if (result.status === "rejected") throw result.reason;
+    for (const result of await Promise.allSettled(loops)) if (result.status === "rejected") throw result.reason;
   }
 
   async #killOne(): Promise<void> {
-    await sleep(this.#chance.between(200, 1600));
+    const { victims, pauseMilliseconds } = this.#plan;
+    await sleep(this.#chance.between(...pauseMilliseconds));
     const kind = this.#rarest(victims.map((victim) => victim.kind));
     const victim = victims.find((one) => one.kind === kind);
     if (victim !== undefined && (await this.#kill(victim))) this.#count(kind);
@@ -98,50 +107,36 @@ export class Chaos {
   }
 
   async #processesOf(machine: Victim["machine"]): Promise<MachineProcesses> {
-    const { stage, network } = this.#drill;
     const known = this.#processes.get(machine);
     if (known !== undefined) return await known;
-    const looking = MachineProcesses.of(machine === "user" ? stage.world : network, machineNames[machine]);
+    const looking = MachineProcesses.of(...this.#plan.machine(machine));
     this.#processes.set(machine, looking);
     return await looking;
   }
 
-  async #cutOne(links: readonly (readonly [string, readonly [string, string]])[]): Promise<void> {
-    await sleep(this.#chance.between(2000, 5000));
-    const kind = this.#rarest(links.map(([name]) => name));
-    const ends = links.find(([name]) => name === kind)?.[1];
-    if (ends === undefined) return;
-    const join = await cutLink(this.#drill.network, ends);
+  async #makeTrouble({ troubles, pauseMilliseconds, lastsMilliseconds }: TroubleLoop): Promise<void> {
+    await sleep(this.#chance.between(...pauseMilliseconds));
+    const kind = this.#rarest(troubles.map((trouble) => trouble.kind));
+    const mend = await troubles.find((trouble) => trouble.kind === kind)?.begin();
     try {
-      await sleep(this.#chance.between(1000, 4000));
+      await sleep(this.#chance.between(...lastsMilliseconds));
     } finally {
-      await join();
-    }
-    this.#count(kind);
-  }
-
-  async #fillOne(kinds: readonly string[]): Promise<void> {
-    await sleep(this.#chance.between(1500, 4000));
-    const kind = this.#rarest(kinds);
-    const { disks } = this.#drill;
-    const disk = kind === "disk of in full" ? disks.in : disks.fetch;
-    try {
-      await disk.fill();
-      await sleep(this.#chance.between(4000, 6000));
-    } finally {
-      await disk.empty();
+      await mend?.();
     }
     this.#count(kind);
   }
 
   /** One of those that happened least often. */
   #rarest(kinds: readonly string[]): string {
-    const times = (kind: string): number => this.counts.get(kind) ?? 0;
-    const least = Math.min(...kinds.map(times));
-    return this.#chance.pick(kinds.filter((kind) => times(kind) <= least + 1));
+    const least = Math.min(...kinds.map((kind) => this.#times(kind)));
+    return this.#chance.pick(kinds.filter((kind) => this.#times(kind) <= least + 1));
+  }
+
+  #times(kind: string): number {
+    return this.counts.get(kind) ?? 0;
   }
 
   #count(kind: string): void {
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    this.counts.set(kind, this.#times(kind) + 1);
   }
 }

@@ -5,34 +5,43 @@ import { cellsDown } from "#fleet/cell/cells.ts";
 import { makeFolder } from "#host/files.ts";
 import { takeLock } from "#host/lock.ts";
 import { SmallDisk } from "#test/drills/small-disk.ts";
-import { openStage, type Stage } from "#test/world/stage.ts";
+import { openStage, type Stage, type StageOptions } from "#test/world/stage.ts";
 
-export interface DrillStage {
+export interface DrillStage<Role extends string> {
   stage: Stage;
   /** Name of the fleet's network. */
   network: string;
-  disks: { in: SmallDisk; fetch: SmallDisk };
+  /** By the role that keeps its things there. */
+  disks: Readonly<Record<Role, SmallDisk>>;
   close(): Promise<void>;
 }
 
 const diskBytes = 128 * 1024 * 1024;
-const keepers = { in: "alpha-in", fetch: "alpha-fetch" } as const;
 
 /**
  * @param net see {@link openStage}
+ * @param keepers roles whose machines get small disks
  * @throws HostError BUSY while another process has a stage of that name
  */
-export async function openDrillStage(network: string, net: number): Promise<DrillStage> {
+export async function openDrillStage<Role extends string>(
+  network: string,
+  net: number | undefined,
+  keepers: readonly Role[],
+  options: Partial<StageOptions> = {},
+): Promise<DrillStage<Role>> {
   await makeFolder("/run/shoal");
   const lock = takeLock(`/run/shoal/${network}.lock`, `a drill named "${network}"`);
-  const disks = { in: new SmallDisk(network, keepers.in), fetch: new SmallDisk(network, keepers.fetch) };
+  const disks = Object.fromEntries(keepers.map((role) => [role, new SmallDisk(network, `alpha-${role}`)])) as Record<
+    Role,
+    SmallDisk
+  >;
   const removeDisks = async (): Promise<void> => {
     await cellsDown(network);
-    for (const disk of Object.values(disks)) await disk.unmount();
+    for (const role of keepers) await disks[role].unmount();
   };
   // Of a drill that was killed.
   await removeDisks();
-  const stage = await openStage({ name: network, net });
+  const stage = await openStage({ name: network, ...(net === undefined ? {} : { net }), ...options });
   const close = async (): Promise<void> => {
     await removeDisks();
     await stage.close();
@@ -43,8 +52,8 @@ export async function openDrillStage(network: string, net: number): Promise<Dril
   };
   process.once("SIGTERM", onSignal).once("SIGINT", onSignal);
   try {
-    for (const role of ["in", "fetch"] as const) {
-      await stopCell(network, keepers[role]);
+    for (const role of keepers) {
+      await stopCell(network, `alpha-${role}`);
       await disks[role].mount(diskBytes);
     }
     await stage.up();

@@ -2,6 +2,7 @@
 
 import { routerNamespace } from "#fleet/cell/places.ts";
 import { exec } from "#host/exec.ts";
+import type { Trouble } from "#test/drills/chaos.ts";
 
 let cuts = 0;
 
@@ -24,6 +25,11 @@ export async function cutLink(network: string, [one, other]: readonly [string, s
 `,
   );
   return () => nft(network, `delete table ${table}\n`);
+}
+
+/** A {@link cutLink} for {@link Chaos}. */
+export function linkTrouble(kind: string, network: string, ends: readonly [string, string]): Trouble {
+  return { kind, begin: () => cutLink(network, ends) };
 }
 
 async function nft(network: string, rules: string): Promise<void> {

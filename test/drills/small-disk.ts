@@ -2,9 +2,30 @@
 
 import { open, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { cellPlaces } from "#fleet/cell/places.ts";
 import { exec, tryExec } from "#host/exec.ts";
 import { makeFolder } from "#host/files.ts";
+import type { Trouble } from "#test/drills/chaos.ts";
+
+const littleBytes = 16 * 1024 * 1024;
+
+/** A disk without room, for {@link Chaos}. */
+export function diskTrouble(kind: string, disk: SmallDisk, warningMilliseconds = 0): Trouble {
+  return {
+    kind,
+    async begin() {
+      const end = (): Promise<void> => disk.empty();
+      try {
+        await disk.fill(warningMilliseconds);
+      } catch (error) {
+        await end();
+        throw error;
+      }
+      return end;
+    },
+  };
+}
 
 export class SmallDisk {
   readonly #folder: string;
@@ -19,8 +40,21 @@ export class SmallDisk {
     await exec("mount", ["-t", "tmpfs", "-o", `size=${bytes},mode=755`, "tmpfs", this.#folder]);
   }
 
-  /** Leaves no room for another byte. The file that takes it lies where the machine does not see it. */
-  async fill(): Promise<void> {
+  /**
+   * Leaves no room for another byte. The file that takes it lies where the machine does not see it.
+   * @param warningMilliseconds how long there is a little room before, as on disks that fill at a natural pace
+   */
+  async fill(warningMilliseconds = 0): Promise<void> {
+    if (warningMilliseconds > 0) {
+      const taken = Math.max(0, (await this.freeBytes()) - littleBytes);
+      const file = await open(this.#filler, "a");
+      try {
+        await file.write(Buffer.alloc(taken));
+      } finally {
+        await file.close();
+      }
+      await sleep(warningMilliseconds);
+    }
     const file = await open(this.#filler, "a");
     try {
       for (let block = Buffer.alloc(1024 * 1024); block.length > 0; ) {

@@ -7,19 +7,22 @@ import { cellStatus } from "#fleet/cell/cell.ts";
 export interface Victim {
   /** As it is reported. */
   kind: string;
-  machine: "in" | "spam-in" | "fetch" | "ledger" | "user";
+  machine: "in" | "spam-in" | "fetch" | "ledger" | "out" | "user";
   /** Tells it by its command line and that of its parent. */
   is(command: string, parent: string): boolean;
 }
 
-function starts(kind: string, machine: Victim["machine"], command: string, parent = ""): Victim {
+/** A program whose command line starts so, and its parent's. */
+export function starts(kind: string, machine: Victim["machine"], command: string, parent = ""): Victim {
   return { kind, machine, is: (own, above) => own.startsWith(command) && above.startsWith(parent) };
 }
 
-function holds(kind: string, machine: Victim["machine"], ...words: readonly string[]): Victim {
+/** A program whose command line has all of these words. */
+export function holds(kind: string, machine: Victim["machine"], ...words: readonly string[]): Victim {
   return { kind, machine, is: (own) => words.every((word) => own.includes(word)) };
 }
 
+/** Of the way in. */
 export const victims: readonly Victim[] = [
   holds("front", "in", "/shoal-front.mjs"),
   starts("smtpd", "in", "/usr/sbin/smtpd", "runsv"),

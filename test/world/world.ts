@@ -17,6 +17,7 @@ export const worldPackages: Readonly<Record<string, readonly string[]>> = {
   postfix: ["postfix", "ca-certificates", "openssl"],
   exim: ["exim4-daemon-light", "ca-certificates", "openssl"],
   swaks: ["swaks"],
+  msmtp: ["msmtp"],
   "mail-programs": ["tmux", "vim-tiny", "neomutt", "aerc", "git", "git-email", "libmailtools-perl"],
   "fake-clock": ["faketime"],
   "dkim-verifier": ["python3-dkim", "python3-nacl"],
