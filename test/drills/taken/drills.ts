@@ -14,7 +14,7 @@ import { spamOutRootAttempts } from "./spam-out-root.ts";
 export const attemptsOf: Readonly<Record<string, readonly Attempt<Scene>[]>> = {
   "fetch-root": [...mailboxRootAttempts, ...fetchRootAttempts],
   "keys-root": keysRootAttempts,
-  "ledger-root": [...ledgerRootAttempts, ...forkAttempts],
+  "ledger-root": [...forkAttempts, ...ledgerRootAttempts],
   "out-root": outRootAttempts,
   "spam-out-root": spamOutRootAttempts,
 };

@@ -2,7 +2,7 @@
 
 import { rm } from "node:fs/promises";
 import { joinSigned, splitSigned } from "#core/account/signed-text.ts";
-import { deletionName, deviceOf, signDeletion } from "#core/mailbox/deletion.ts";
+import { type DeletionRecord, deletionName, deviceOf, signDeletion } from "#core/mailbox/deletion.ts";
 import { type Entry, mailName, printEntry } from "#core/mailbox/entry.ts";
 import { signHead } from "#core/mailbox/head.ts";
 import { parseSigners, printSigners, signersNamespace } from "#core/mailbox/signers.ts";
@@ -279,7 +279,8 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
       const gone = newest(scene);
       const { thief } = scene.scene;
       const device = deviceOf(thief.publicKey);
-      const { name, bytes } = recordBy(scene, { device, number: 1 }, [gone]);
+      const { last, time } = await scene.mailbox.head();
+      const { name, bytes } = recordBy(scene, { device, number: 1, head: { ...last, time } }, [gone]);
       await scene.mailbox.put(`del/${name}`, bytes);
       await scene.mailbox.drop(fileOf(gone));
       return both(`UNSIGNED ${name}`, ...on("MISSING", gone));
@@ -394,9 +395,9 @@ async function pastLast(past: string): Promise<number> {
 
 function recordBy(
   { record, scene: { thief } }: MailboxScene,
-  { device, number }: { device: string; number: number },
+  changes: Pick<DeletionRecord, "device" | "number" | "head">,
   deleted: readonly Entry[],
 ): { name: string; bytes: Buffer } {
-  const forgedRecord = { ...record, device, number, deleted: deleted.map(({ seq, digest }) => ({ seq, digest })) };
+  const forgedRecord = { ...record, ...changes, deleted: deleted.map(({ seq, digest }) => ({ seq, digest })) };
   return { name: deletionName(forgedRecord), bytes: signDeletion(forgedRecord, domain, thief) };
 }

@@ -146,6 +146,7 @@ export async function openMailboxScene(scene: Scene): Promise<MailboxScene> {
   // What earlier attempts left.
   await receivedBy(stage, "alice");
   await sendRaw(stage, { from: "<carol@post.example>", to: [`bob@${domain}`], data: letter("to bob") });
+  await until("a first head", 60, async () => await exists(join(mailbox.path, "ledger/head")));
   const last = (await mailbox.head()).last.seq;
   const headNames = async (count: number): Promise<void> => {
     await until(`a head that names ${count} more`, 30, async () => (await mailbox.head()).last.seq >= last + count);
