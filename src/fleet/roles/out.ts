@@ -146,6 +146,9 @@ function files(view: RoleView): FileSpec[] {
   ];
 }
 
+/** For sh: whether the queue's disk has room. */
+const hasRoom = `[ "$(df --output=avail -B1M ${queueFolder} | tail -n 1)" -ge ${leastRoomMegabytes} ]`;
+
 /**
  * What smtpd delivers it decrypts into a file of the queue's disk first, and does not look whether the last 4 KB get there: on a full
  * disk it delivers small messages empty, and takes them for delivered. So its queue process is stopped while there is little room,
@@ -159,8 +162,7 @@ const queueGuard: ScheduleSpec = {
     "sh",
     "-c",
     [
-      `room=$(df --output=avail -B1M ${queueFolder} | tail -n 1)`,
-      `signal=CONT; [ "$room" -ge ${leastRoomMegabytes} ] || signal=STOP`,
+      `signal=CONT; ${hasRoom} || signal=STOP`,
       'for queue in $(grep -al "^smtpd: queue" /proc/[0-9]*/cmdline); do queue=${queue#/proc/}; kill -$signal "${queue%/cmdline}"; done',
     ].join("\n"),
   ],
@@ -177,6 +179,8 @@ function services(view: RoleView): ServiceSpec[] {
       name: "smtpd",
       user: "root",
       listens: ports.strict,
+      // A new queue process would work before the guard sees it.
+      before: [["sh", "-c", `until ${hasRoom}; do sleep 1; done`]],
       command: ["sh", "-c", `exec /usr/sbin/smtpd -d < ${queueKey}`],
     },
     {
