@@ -130,6 +130,9 @@ export function withNewSigner(
   return {
     domain,
     time,
-    signers: [...kept, { from: Math.min(before, now - VALID_BEFORE_SIGNING_SECONDS), until: now + validForSeconds, key }],
+    signers: [
+      ...kept,
+      { from: Math.min(before, now - VALID_BEFORE_SIGNING_SECONDS), until: now + validForSeconds, key },
+    ],
   };
 }
