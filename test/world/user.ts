@@ -18,7 +18,14 @@ export interface UserMachineOptions {
 /** User id of the first person; the others follow. */
 const firstUid = 1001;
 
-export function userMachine({ address, hostname, nameServer, people, knownHosts, packages }: UserMachineOptions): MachineSpec {
+export function userMachine({
+  address,
+  hostname,
+  nameServer,
+  people,
+  knownHosts,
+  packages,
+}: UserMachineOptions): MachineSpec {
   return {
     name: "user",
     role: "world-user",

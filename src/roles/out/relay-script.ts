@@ -17,7 +17,8 @@ export interface RelayScriptOptions {
  *   when a connection breaks, sshd closes a channel's output before its input: both looks are in time. GNU's tail tells at
  *   once whether somebody reads its output; it would go on for as long as process 4194305 lives, which no Linux has.
  *   Elsewhere a second must do.
- * - shoal-submit says "taken" before it does anything with a whole message. Without that word nothing was sent.
+ * - From when the end of the message is written on, nobody here knows what becomes of it: netcat may die with that end, or with
+ *   the answer, in its hands. Before that nothing was sent.
  * - netcat and what feeds it are not waited for: they end when sshd closes their input, which it does when this script ends.
  *
  * @throws RangeError for a path that can't stand in a script
@@ -50,16 +51,17 @@ request() {
   printf '%s' "$command"
   verb=\${command#"\${command%%[! ]*}"}
   case \${verb%% *} in
-  '' | send | send-anyway) cat ;;
+  '' | send | send-anyway) cat 5>&- ;;
   esac
-  alive && printf '\\000end of submission\\n'
+  alive 5>&- && printf 'ending\\n' >&5 && printf '\\000end of submission\\n'
 }
 
 answer() {
   fate='nothing was sent'
   while IFS= read -r line; do
     case $line in
-    taken) fate='it may have left' ;;
+    closed) break ;;
+    ending | taken) fate='it may have left' ;;
     'out '*) printf '%s\\n' "\${line#out }" ;;
     'err '*) printf '%s\\n' "\${line#err }" >&2 ;;
     'exit 0' | 'exit 64' | 'exit 65' | 'exit 67' | 'exit 75' | 'exit 77') exit "\${line#exit }" ;;
@@ -71,7 +73,12 @@ answer() {
 
 exec 3<&0 4>&1 </dev/null
 {
-  { request <&3 3<&- | exec ${quotedWord(netcat)} -N -U ${quotedWord(socket)} 3<&- 4>&-; } 2>/dev/null &
+  exec 5>&1
+  { request <&3 3<&- | {
+    exec 3<&- 4>&- 5>&-
+    ${quotedWord(netcat)} -N -U ${quotedWord(socket)}
+    printf 'closed\\n'
+  }; } 2>/dev/null &
 } | {
   exec 3<&- 4>&-
   answer
