@@ -154,8 +154,7 @@ export const spamOutRootAttempts: readonly Attempt<Scene>[] = [
     async run(scene) {
       const symbols = { FORGED: { score: 20, description: "bad\naccepted: 1 recipient\u001b[2J\u009b2J" } };
       const { said } = await sendWhile(scene, "to be refused", verdict({ action: "reject", symbols }));
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-      return /^accepted|[\u001b\u009b]/m.test(said) ? said : null;
+      return /^accepted/m.test(said) || ["\u001b", "\u009b"].some((control) => said.includes(control)) ? said : null;
     },
   },
   broken("saying nothing like an answer", "judged by noise", "\u0000\u0001 no HTTP at all\r\n\r\n", {}),
