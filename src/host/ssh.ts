@@ -29,6 +29,32 @@ export interface SshOptions {
   program?: string;
 }
 
+/** A link to another machine, as the configuration of a program names it. */
+export interface Link {
+  host: string;
+  port: number;
+  user: string;
+  /** The link's private key. */
+  identity: string;
+  knownHosts: string;
+  /** Default `ssh`. */
+  program?: string | undefined;
+}
+
+/** For a kept connection between machines: no agent has a say, and that the other end is away is noticed within 15 s. */
+export function linkOptions({ host, port, user, identity, knownHosts, program }: Link): SshOptions {
+  return {
+    host,
+    port,
+    user,
+    identityFiles: [identity],
+    knownHostsFile: knownHosts,
+    connectTimeoutSeconds: 5,
+    options: ["IdentityAgent=none", "ServerAliveInterval=5", "ServerAliveCountMax=3"],
+    ...(program === undefined ? {} : { program }),
+  };
+}
+
 /** How the subprocess ended. */
 export interface SshEnd {
   status: number | null;

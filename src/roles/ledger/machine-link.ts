@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FeedReader, Frame } from "#core/account/feed.ts";
 import { HostError } from "#core/errors.ts";
 import { FeedConnection } from "#host/feed-connection.ts";
-import { type SshOptions, startSubsystem } from "#host/ssh.ts";
+import { linkOptions, startSubsystem } from "#host/ssh.ts";
 import { classifySshEnd } from "#host/ssh-failure.ts";
 import type { MachineConfig } from "./config.ts";
 
@@ -47,7 +47,7 @@ export async function keepLinked<Incoming extends Frame>(options: LinkOptions<In
 
 /** @returns why it ended */
 async function runOnce<Incoming extends Frame>(options: LinkOptions<Incoming>): Promise<Error> {
-  const target = targetOf(options.machine, options.user);
+  const target = linkOptions({ ...options.machine, user: options.user });
   const ssh = startSubsystem(target, null);
   const destroy = (): void => {
     ssh.kill();
@@ -75,17 +75,4 @@ async function runOnce<Incoming extends Frame>(options: LinkOptions<Incoming>): 
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-function targetOf({ host, port, identity, knownHosts, program }: MachineConfig, user: string): SshOptions {
-  return {
-    host,
-    port,
-    user,
-    identityFiles: [identity],
-    knownHostsFile: knownHosts,
-    connectTimeoutSeconds: 5,
-    options: ["IdentityAgent=none", "ServerAliveInterval=5", "ServerAliveCountMax=3"],
-    ...(program === undefined ? {} : { program }),
-  };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { HostError } from "#core/errors.ts";
 import type { Envelope } from "#core/mail/envelopes.ts";
 import type { AppendAnswer } from "#core/mailbox/append-frames.ts";
-import { type SshOptions, startSubsystem } from "#host/ssh.ts";
+import { linkOptions, startSubsystem } from "#host/ssh.ts";
 import { classifySshEnd } from "#host/ssh-failure.ts";
 import type { LedgerConfig } from "../config.ts";
 import { AppendConnection, type AppendQuestion } from "./append-connection.ts";
@@ -169,7 +169,7 @@ export class Ledger {
   }
 
   async #runOnce(): Promise<{ error: Error; wasUp: boolean }> {
-    const target = targetOf(this.#config);
+    const target = linkOptions(this.#config);
     const ssh = startSubsystem(target, null);
     const ended = ssh.ended.catch(asError);
     let wasUp = false;
@@ -204,17 +204,4 @@ function tooLate(): HostError {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-function targetOf({ host, port, user, identity, knownHosts, program }: LedgerConfig): SshOptions {
-  return {
-    host,
-    port,
-    user,
-    identityFiles: [identity],
-    knownHostsFile: knownHosts,
-    connectTimeoutSeconds: 5,
-    options: ["IdentityAgent=none", "ServerAliveInterval=5", "ServerAliveCountMax=3"],
-    ...(program === undefined ? {} : { program }),
-  };
 }

@@ -4,9 +4,9 @@ import type { Server } from "node:net";
 import type { Accounts } from "#core/account/accounts.ts";
 import type { SignerList } from "#core/mailbox/signers.ts";
 import { takeLock } from "#host/lock.ts";
-import type { SshOptions } from "#host/ssh.ts";
+import { linkOptions } from "#host/ssh.ts";
 import { listenAt } from "#host/unix-socket.ts";
-import type { MailboxesConfig, MailboxMachineConfig } from "../config.ts";
+import type { MailboxesConfig } from "../config.ts";
 import { serveAppends } from "./append-link.ts";
 import { Appender, type Refusal } from "./appender.ts";
 import { Mailboxes } from "./mailboxes.ts";
@@ -71,7 +71,7 @@ export class MailboxService {
     for (const machine of config.fetch) {
       const publisher = new Publisher({
         domain,
-        target: targetOf(machine),
+        target: linkOptions(machine),
         mailboxes: this.#mailboxes,
         signer,
         states: this.#states,
@@ -202,17 +202,4 @@ export class MailboxService {
     this.#publisherOf(account)?.note(account);
     return "wait";
   }
-}
-
-function targetOf({ host, port, identity, knownHosts, user, program }: MailboxMachineConfig): SshOptions {
-  return {
-    host,
-    port,
-    user,
-    identityFiles: [identity],
-    knownHostsFile: knownHosts,
-    connectTimeoutSeconds: 5,
-    options: ["IdentityAgent=none", "ServerAliveInterval=5", "ServerAliveCountMax=3"],
-    ...(program === undefined ? {} : { program }),
-  };
 }
