@@ -268,6 +268,16 @@ export function nextHonest(keys: Keys, standing: Standing): Buffer {
   return signState(nextState(standing, { time }), [keys.master]);
 }
 
+/**
+ * Ends a service, or starts it. One that ends at each start is down between two of them, and runsv forgets what it is told then
+ * if it is told two things: so this waits until it has taken the word in.
+ */
+export async function setService(scene: Scene, machine: string, service: string, to: "up" | "down"): Promise<void> {
+  const wanted = to === "down" ? `grep '^down' | grep -qv 'want up'` : "grep -q '^run\\|want up'";
+  const told = `sv -w 5 ${to} /etc/service/${service}; sv status /etc/service/${service} | ${wanted} && exit 0; sleep 0.2`;
+  await asRoot(scene, machine, `for try in $(seq 50); do ${told}; done; exit 1`);
+}
+
 /** Files of each machine that remember the accounts. */
 const stores = {
   keys: "/var/lib/shoal/accounts/accounts.db",
@@ -291,10 +301,10 @@ export async function meddle(
     const statement = new DatabaseSync("${stores[machine]}").prepare(${JSON.stringify(sql)});
     const { changes } = signed.length === 0 ? statement.run() : statement.run({ signed });
     if (changes === 0) { console.error("nothing was changed"); process.exit(1); }`;
-  await asRoot(scene, machine, `sv -w 5 down /etc/service/${service}`);
+  await setService(scene, machine, service, "down");
   // As the file's owner, or SQLite's own files beside it would be root's.
   const owner = (await asRoot(scene, machine, `stat -c %U ${stores[machine]}`)).trim();
   const run = ["chpst", "-u", owner, "/usr/bin/node", "-e", script];
   await must(scene.stage.exec(machine, run, { input: bytes, timeoutSeconds: 30 }));
-  await asRoot(scene, machine, `sv up /etc/service/${service}`);
+  await setService(scene, machine, service, "up");
 }
