@@ -31,7 +31,7 @@ const { values, positionals } = parseArgs({
 await untilInterrupted(async () => {
   const rows: Row[] = [];
   if (!values.flows) rows.push(await quickChecks());
-  const programs = values.flows ? [] : await chosenFiles(["accounts", "client", "submit"]);
+  const programs = values.flows ? [] : await chosenFiles(["accounts", "client", "mailbox", "submit"]);
   const machines = await chosenFiles(values.flows ? ["flows"] : ["flows", "drills"]);
   if (programs.length + machines.length === 0) {
     rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });

@@ -1,6 +1,6 @@
 /**
- * Root on `fetch` damages, exchanges, hides and adds sealed files: the owner's client names each of them, stores nothing
- * of it, and brings home everything else. What comes back whole is stored then.
+ * Root on `fetch` damages, exchanges, hides and adds sealed files in many ways at once: the owner's client names each of them,
+ * stores nothing of it, and brings home everything else. What comes back whole is stored then.
  */
 
 import assert from "node:assert/strict";
@@ -15,25 +15,25 @@ import { post } from "#test/world/world.ts";
 const folder = "/srv/mail/alice/mail";
 const untouched = 5;
 
-/** What root does to one sealed file, `$1` (its digest is `$2`), and under which code the client must name it. */
-const damages: readonly { what: string; code: string; script: string }[] = [
-  { what: "cut off", code: "DIGEST", script: 'truncate -s -100 "$1"' },
-  { what: "emptied", code: "DIGEST", script: ': > "$1"' },
-  { what: "one byte more", code: "DIGEST", script: 'printf x >> "$1"' },
-  { what: "a byte of its mail changed", code: "DIGEST", script: 'printf "\\0" | overwrite "$1" 9000' },
-  { what: "under another name", code: "DIGEST", script: 'mv "$1" "$(echo other | digest).age"' },
-  { what: "replaced by a link", code: "DIGEST", script: 'ln -sf "$(ls | grep -v "$2" | tail -n 1)" "$1"' },
-  { what: "cut off, under its new digest", code: "AGE-PAYLOAD", script: 'truncate -s -100 "$1" && rename "$1"' },
+/** What root does to one sealed file, `$1` (its digest is `$2`), and under which code the client must name its delivery. */
+const damages: readonly { what: string; code: "MODIFIED" | "MISSING" | "FILE"; script: string }[] = [
+  { what: "cut off", code: "MODIFIED", script: 'truncate -s -100 "$1"' },
+  { what: "emptied", code: "MODIFIED", script: ': > "$1"' },
+  { what: "one byte more", code: "MODIFIED", script: 'printf x >> "$1"' },
+  { what: "a byte of its mail changed", code: "MODIFIED", script: 'printf "\\0" | overwrite "$1" 9000' },
+  { what: "under another name", code: "MISSING", script: 'mv "$1" "$(echo other | digest).age"' },
+  { what: "replaced by a link", code: "MODIFIED", script: 'ln -sf "$(ls | grep -v "$2" | tail -n 1)" "$1"' },
+  { what: "cut off, under its new digest", code: "MISSING", script: 'truncate -s -100 "$1" && rename "$1"' },
   {
     what: "a byte of its mail changed, under its new digest",
-    code: "AGE-PAYLOAD",
+    code: "MISSING",
     script: 'printf "\\0\\1" | overwrite "$1" 9000 && rename "$1"',
   },
-  { what: "its header changed, under its new digest", code: "AGE-MAC", script: 'change_mac "$1" && rename "$1"' },
-  { what: "rubbish, under its digest", code: "AGE-HEADER", script: 'head -c 20000 /dev/zero > "$1" && rename "$1"' },
-  { what: "too large", code: "TOO-LARGE", script: 'truncate -s 10G "$1"' },
+  { what: "its header changed, under its new digest", code: "MISSING", script: 'change_mac "$1" && rename "$1"' },
+  { what: "rubbish, under its digest", code: "MISSING", script: 'head -c 20000 /dev/zero > "$1" && rename "$1"' },
+  { what: "too large", code: "MODIFIED", script: 'truncate -s 10G "$1"' },
   { what: "not readable", code: "FILE", script: 'chmod 000 "$1"' },
-  { what: "a folder", code: "FILE", script: 'rm "$1" && mkdir "$1"' },
+  { what: "a folder", code: "MODIFIED", script: 'rm "$1" && mkdir "$1"' },
 ];
 
 const tools = `set -e
@@ -49,7 +49,7 @@ let mails: DrillMail[];
 
 before(
   async () => {
-    stage = await openStage({ name: "damage", net: 115 });
+    stage = await openStage({ name: "damage" });
     mails = drillMails(200, new Chance(1)).filter(({ wanted }) => wanted.join() === "alice");
     mails = mails.slice(0, damages.length + untouched).map((mail) => ({ ...mail, stranger: post }));
     const bobs = drillMails(200, new Chance(2)).filter(({ wanted }) => wanted.join() === "bob");
@@ -69,40 +69,40 @@ after(() => stage?.close(), { timeout: 60_000 });
 test("root on fetch damages, exchanges and adds files: each is named, the others arrive", {
   timeout: 60_000,
 }, async () => {
-  await onFetch('cp -a . /root/before && cp /srv/mail/bob/mail/*.age "$(ls /srv/mail/bob/mail)"');
-  const bobs = (await onFetch("ls /srv/mail/bob/mail")).trim();
-  const files = (await names()).filter((name) => name !== bobs);
-  const expected = new Map([[bobs, { what: "another's", code: "NO-IDENTITY" }]]);
-  for (const [index, { what, code, script }] of damages.entries()) {
+  await onFetch("cp -a . /root/before");
+  const files = await names();
+  await onFetch('cp /srv/mail/bob/mail/*.age "$(ls /srv/mail/bob/mail)" && echo foreign > "$(echo odd | digest).age"');
+  const expected = new Map<string, string>();
+  for (const [index, { code, script }] of damages.entries()) {
     const file = files[index] ?? "";
-    const earlier = new Set(await names());
     await onFetch(script, file, file.slice(0, 64));
-    // It may have another name now.
-    const now = (await names()).find((name) => !earlier.has(name)) ?? file;
-    expected.set(now, { what, code });
+    expected.set(file, code);
   }
 
-  const { status, failed, stored } = await sync();
-  for (const [name, { what, code }] of expected) assert.equal(failed.get(name), code, what);
-  assert.equal(failed.size, expected.size);
-  assert.equal(status, 65);
+  const { status, findings, failed, stored } = await sync();
+  for (const [index, { what, code }] of damages.entries()) {
+    const file = files[index] ?? "";
+    assert.equal(findings.get(file) ?? failed.get(file), code, what);
+  }
+  assert.equal(status, 76);
   assert.equal(stored, untouched);
   assert.equal((await subjects()).size, untouched);
-  assert.deepEqual((await names()).sort(), [...expected.keys()].sort(), "what was named stays on the server");
+  const named = [...findings].filter(([name]) => !expected.has(name));
+  assert.ok(named.length >= 2 && named.every(([, code]) => code === "UNSIGNED"), "files under false digests");
 
-  await onFetch('rm -rf ./* && cp -a /root/before/. . && printf x > note.txt && mkdir "$1"', "sub");
+  await onFetch("rm -rf ./* && cp -a /root/before/. .");
+  for (const file of files.slice(damages.length)) await onFetch('rm "$1"', file);
   const again = await sync();
-  assert.deepEqual([again.status, again.stored], [0, damages.length]);
+  assert.deepEqual([again.status, again.stored, [...again.findings]], [0, damages.length, []]);
   assert.deepEqual([...(await subjects())].sort(), mails.map(({ id }) => id).sort());
 });
 
-test("files that were fetched before and come back are taken away again, and not stored", {
-  timeout: 60_000,
-}, async () => {
+test("files that were fetched and removed, and come back, are named and not stored", { timeout: 60_000 }, async () => {
   await onFetch("cp -a /root/before/. .");
-  const { status, stored, duplicates } = await sync();
-  assert.deepEqual([status, stored, duplicates], [0, 0, mails.length]);
-  assert.deepEqual(await names(), []);
+  const { status, stored, findings } = await sync();
+  assert.deepEqual([status, stored], [76, 0]);
+  assert.deepEqual([...new Set(findings.values())], ["RESURRECTED"]);
+  assert.deepEqual([...findings.keys()].sort(), (await names()).sort());
   assert.equal((await subjects()).size, mails.length);
 });
 
@@ -119,18 +119,25 @@ async function names(): Promise<string[]> {
 
 async function sync(): Promise<{
   status: number | null;
+  /** File in `mail/`, as it was delivered or as it lies there -> code. */
+  findings: Map<string, string>;
   failed: Map<string, string>;
   stored: number;
-  duplicates: number;
 }> {
-  const { status, stdout } = await stage.exec("user", asPerson("alice", "shoal sync --json"));
+  const { status, stdout, stderr } = await stage.exec("user", asPerson("alice", "shoal sync --json"));
+  assert.ok(stdout.length > 0, stderr);
   const result = JSON.parse(stdout.toString("utf8")) as {
     failed: { file: string; code: string }[];
+    findings: { code: string; digest?: string; file?: string }[];
     stored: number;
-    duplicates: number;
   };
-  const { failed, stored, duplicates } = result;
-  return { status, failed: new Map(failed.map(({ file, code }) => [file, code])), stored, duplicates };
+  const { failed, findings, stored } = result;
+  return {
+    status,
+    findings: new Map(findings.map(({ code, digest, file }) => [file ?? `${digest}.age`, code])),
+    failed: new Map(failed.map(({ file, code }) => [file, code])),
+    stored,
+  };
 }
 
 /** Subjects in alice's Maildir; a mail that is there twice fails. */

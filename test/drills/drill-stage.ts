@@ -19,13 +19,11 @@ export interface DrillStage<Role extends string> {
 const diskBytes = 128 * 1024 * 1024;
 
 /**
- * @param net see {@link openStage}
  * @param keepers roles whose machines get small disks
  * @throws HostError BUSY while another process has a stage of that name
  */
 export async function openDrillStage<Role extends string>(
   network: string,
-  net: number | undefined,
   keepers: readonly Role[],
   options: Partial<StageOptions> = {},
 ): Promise<DrillStage<Role>> {
@@ -41,7 +39,7 @@ export async function openDrillStage<Role extends string>(
   };
   // Of a drill that was killed.
   await removeDisks();
-  const stage = await openStage({ name: network, ...(net === undefined ? {} : { net }), ...options });
+  const stage = await openStage({ name: network, ...options });
   const close = async (): Promise<void> => {
     await removeDisks();
     await stage.close();

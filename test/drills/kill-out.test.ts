@@ -40,7 +40,7 @@ let drill: DrillStage<"out">;
 
 before(
   async () => {
-    drill = await openDrillStage("killout", undefined, ["out"], {
+    drill = await openDrillStage("killout", ["out"], {
       changes: [
         ["  ledger: 1\n", "  ledger: 1\n  out: 1\n"],
         ["  recipients: 100\n", "  recipients: 100\n  messages-per-day: 10000\n"],

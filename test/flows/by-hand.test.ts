@@ -23,8 +23,6 @@ const login = (await readFile(join(folder, "login.pub"), "utf8")).trim();
 const native = /age1\S+/.exec(await readFile(join(folder, "native"), "utf8"))?.[0];
 
 const stage = flowStage({
-  name: "hand",
-  net: 191,
   people: ["alice"],
   moreAccounts: [
     { name: "rsa", keys: [`auth,seal ${rsa}`] },

@@ -28,8 +28,6 @@ const mails = corpus();
 const exactMails = mails.filter(({ expect }) => expect === "exact");
 
 const stage = flowStage({
-  name: "corpus",
-  net: 161,
   records: corpusRecords(),
   // Room enough for Alice: what she has fetched counts until mailboxes are counted again.
   changes: [["quota: 100 MB", "quota: 1 GB"]],

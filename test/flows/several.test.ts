@@ -13,7 +13,7 @@ before(async () => {
     ["  in: 1", "  in: 2"],
     ["  fetch: 1", "  fetch: 2"],
   ] as const;
-  stage = await openStage({ name: "several", net: 151, changes });
+  stage = await openStage({ name: "several", changes });
 });
 
 after(async () => {

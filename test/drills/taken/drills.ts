@@ -24,7 +24,7 @@ export async function runDrills(
   names: readonly string[],
   tell: (text: string) => void,
 ): Promise<Map<string, DrillReport & Partial<MailboxTally>>> {
-  const scene = await openScene({ name: "drill", net: 161 }, tell);
+  const scene = await openScene({ name: "taken" }, tell);
   try {
     const reports = new Map<string, DrillReport & Partial<MailboxTally>>();
     for (const name of names) {
