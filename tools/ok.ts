@@ -61,7 +61,7 @@ function list(check: () => Promise<string[]>): () => Promise<Outcome> {
 /** All tests but those of whole programs, which take minutes: `npm test` runs them. */
 async function unitTests(): Promise<Outcome> {
   const files = (await projectFiles(root)).filter(
-    (file) => file.endsWith(".test.ts") && !/^test\/(?:accounts|client|drills|flows|submit)\//.test(file),
+    (file) => file.endsWith(".test.ts") && !/^test\/(?:accounts|client|drills|flows|mailbox|submit)\//.test(file),
   );
   const { passed, failed, problems, output } = await runTests(files, { limitSeconds: UNIT_TEST_LIMIT_SECONDS });
   return { passed, failed: failed + problems.length, output: [output, ...problems].join("\n") };
