@@ -28,7 +28,7 @@ const mailCount = Number(process.env["DRILL_MAILS"] ?? 1000);
 const spreadSeconds = Number(process.env["DRILL_SECONDS"] ?? 45);
 const people = ["alice", "bob"];
 /** Within that time after the last blow everything must be delivered, by the machines' own schedules. */
-const calmSeconds = 90;
+const calmSeconds = 180;
 
 /** What devices had stored before the drill. */
 const earlier = new Map<string, readonly string[]>();
