@@ -147,7 +147,7 @@ test("aerc", async () => {
   await terminal.types(":quit", "Enter");
   await terminal.ended();
   const mail = await fromAlice("by aerc");
-  assert.match(mail, /^From: Alice <alice@shoal\.example>$/m);
+  assert.match(mail, /^From: "Alice" <alice@shoal\.example>$/m);
   assert.ok(!/laptop|aerc\//.test(mail), mail);
 });
 
@@ -178,7 +178,7 @@ test("a script that calls sendmail", async () => {
   await stage().as("alice", "mkdir -p .local/bin && ln -s /usr/local/bin/shoal .local/bin/sendmail");
   const said = `printf 'To: bob@shoal.example\\nSubject: by a script\\n\\nHello\\n' | .local/bin/sendmail -t -i`;
   await stage().as("alice", said);
-  assert.match(await fromAlice("by a script"), /^From: Alice? ?<?alice@shoal\.example>?$/m);
+  assert.match(await fromAlice("by a script"), /^From: alice@shoal\.example$/m);
 });
 
 test("what came is read in neomutt and aerc", async () => {
@@ -187,7 +187,7 @@ test("what came is read in neomutt and aerc", async () => {
   await stage().as("alice", "shoal sync");
   const neomutt = await Terminal.open("reading", "neomutt -f ~/Mail/shoal");
   await neomutt.shows("read me");
-  await neomutt.types("Enter");
+  await neomutt.types("/", "read me", "Enter", "Enter");
   await neomutt.shows("from bob");
   await neomutt.types("q", "q");
   const aerc = await Terminal.open("reading-aerc", "aerc");
