@@ -1,7 +1,8 @@
 /** Shoal is not needed to read one's mail: `sftp` and `age` do. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -12,7 +13,7 @@ import { post } from "#test/world/world.ts";
 import { flowStage } from "./flow-stage.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "shoal-by-hand-"));
-process.once("exit", () => void rm(folder, { recursive: true, force: true }));
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 /** Keys that are not of our making, as users bring them. */
 await exec("ssh-keygen", ["-q", "-t", "rsa", "-b", "3072", "-N", "", "-C", "rsa", "-f", join(folder, "rsa")]);
