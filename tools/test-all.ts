@@ -1,6 +1,5 @@
 /**
- * `npm test`: the quick checks, then every test of whole programs, then every flow and drill, as many files at a time as there
- * are processors.
+ * `npm test`: the quick checks, then every test of whole programs, every flow and drill, several files at a time: each mostly waits.
  *   node tools/test-all.ts [--flows] [WORD ...]
  * `--flows` runs the flows alone; words choose the files whose names contain one of them.
  */
@@ -31,13 +30,10 @@ const { values, positionals } = parseArgs({
 await untilInterrupted(async () => {
   const rows: Row[] = [];
   if (!values.flows) rows.push(await quickChecks());
-  const programs = values.flows ? [] : await chosenFiles(["accounts", "client", "mailbox", "submit"]);
-  const machines = await chosenFiles(values.flows ? ["flows"] : ["flows", "drills"]);
-  if (programs.length + machines.length === 0) {
-    rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
-  }
-  if (programs.length > 0) rows.push(await run("tests of whole programs", programs, true));
-  rows.push(...(await runSideBySide(machines)));
+  const folders = values.flows ? ["flows"] : ["accounts", "client", "drills", "flows", "mailbox", "submit"];
+  const files = await chosenFiles(folders);
+  if (files.length === 0) rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
+  rows.push(...(await runSideBySide(files)));
   summarise(rows);
 });
 
@@ -62,26 +58,24 @@ async function runSideBySide(files: readonly string[]): Promise<Row[]> {
   const lane = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       try {
-        rows.push(await run(file, [file], false));
+        rows.push(await run(file));
       } catch (error) {
         waiting.length = 0;
         throw error;
       }
     }
   };
-  const lanes = await Promise.allSettled(Array.from({ length: availableParallelism() }, lane));
+  const lanes = await Promise.allSettled(Array.from({ length: availableParallelism() + 1 }, lane));
   const failed = lanes.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
   return rows;
 }
 
-async function run(name: string, files: readonly string[], show: boolean): Promise<Row> {
-  if (show) console.log(`\n${name}`);
-  const limitSeconds = FILE_LIMIT_SECONDS;
-  const { passed, failed, problems, seconds, output } = await runTests(files, { show, limitSeconds });
-  if (!show) console.log(`\n${name}\n${output}`);
-  for (const problem of problems) console.log(`${name}: ${problem}`);
-  return { name, passed, failed: failed + problems.length, seconds };
+async function run(file: string): Promise<Row> {
+  const { passed, failed, problems, seconds, output } = await runTests([file], { limitSeconds: FILE_LIMIT_SECONDS });
+  console.log(`\n${file}\n${output}`);
+  for (const problem of problems) console.log(`${file}: ${problem}`);
+  return { name: file, passed, failed: failed + problems.length, seconds };
 }
 
 function summarise(all: readonly Row[]): void {
