@@ -67,7 +67,8 @@ async function addMany(additions: readonly Addition[]): Promise<void> {
   await until(
     "all machines have all accounts",
     async () => {
-      const { machines } = JSON.parse(await ok(...ask)) as { machines: { behind: number | null }[] };
+      const { stdout: answer } = await shoalctl(...ask);
+      const { machines } = JSON.parse(answer.toString("utf8")) as { machines: { behind: number | null }[] };
       return machines.every(({ behind }) => behind === 0);
     },
     120,
