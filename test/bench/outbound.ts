@@ -47,8 +47,9 @@ export async function benchOutbound(): Promise<Record<string, number>> {
   try {
     await setUp(stage);
     const arms = {
-      new: `${ssh} ${host} send`,
-      kept: `${kept} ${host} send`,
+      // As `shoal send` does.
+      new: `${ssh} ${host} send --bytes $(wc -c < mail)`,
+      kept: `${kept} ${host} send --bytes $(wc -c < mail)`,
       msmtp: "msmtp -C msmtprc carol@post.example",
     };
     const rates: Record<keyof typeof arms, number[]> = { new: [], kept: [], msmtp: [] };

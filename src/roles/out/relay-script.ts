@@ -16,7 +16,8 @@ export interface RelayScriptOptions {
  *   the end only if sshd is still there and still reads our output. A process loses its memory (statm) before its files, and
  *   when a connection breaks, sshd closes a channel's output before its input: both looks are in time. GNU's tail tells at
  *   once whether somebody reads its output; it would go on for as long as process 4194305 lives, which no Linux has.
- *   Elsewhere a second must do.
+ *   Elsewhere a second must do. A connection that many share says that one of them is gone a moment after its end of input:
+ *   who has not said how many bytes come waits for that.
  * - From when the end of the message is written on, nobody here knows what becomes of it: netcat may die with that end, or with
  *   the answer, in its hands. Before that nothing was sent.
  * - netcat and what feeds it are not waited for: they end when sshd closes their input, which it does when this script ends.
@@ -38,6 +39,10 @@ parent() {
 }
 
 alive() {
+  case $command in
+  *'--bytes '*) ;;
+  *) sleep 0.1 ;;
+  esac
   if [ -r /proc/self/statm ]; then
     parent && tail -n 0 -f --pid=4194305 /dev/null >&4 && parent
   else
