@@ -9,7 +9,11 @@ const benches: Record<string, () => Promise<Record<string, unknown>>> = {
   inbound: async () => await (await import("./inbound.ts")).benchInbound(),
   accounts: async () => await (await import("./accounts.ts")).benchAccounts(),
   connections: async () => await (await import("./inbound.ts")).benchConnections(),
-  ledger: async () => await (await import("./ledger.ts")).benchLedger(),
+  ledger: async () => {
+    const figures = await (await import("./ledger.ts")).benchLedger();
+    const { benchInbound } = await import("./inbound.ts");
+    return { ...figures, inboundRatio: (await benchInbound())["ratio"] ?? Number.NaN };
+  },
   seal: async () => await (await import("./seal.ts")).benchSeal(),
   sync: async () => await (await import("./sync.ts")).benchSync(),
   outbound: async () => await (await import("./outbound.ts")).benchOutbound(),
