@@ -27,6 +27,7 @@ import {
   recoveryFile,
   type Scene,
   sealLines,
+  setService,
   standingAt,
   submit,
   until,
@@ -103,7 +104,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
     async run(scene) {
       const standing = await standingAt(scene, "fetch", "alice");
       const signed = nextHonest(scene.alice, standing);
-      await asRoot(scene, "keys", "sv -w 5 down /etc/service/keys");
+      await setService(scene, "keys", "keys", "down");
       const digest = createHash("sha256").update(signed).digest("base64");
       const lie = `shoal-result/v1\nfile ${digest}\ncode ACCEPTED\nversion ${standing.state.version + 1}\ntext The state is accepted.\n`;
       await asRoot(scene, "keys", "cat > /srv/keys/alice/answer/result", Buffer.from(lie));
@@ -112,7 +113,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       const { hash } = await standingAt(scene, "fetch", "alice");
       return hash === standing.hash ? "the lie was read; fetch, which the client asks too, shows the old state" : null;
     },
-    mend: async (scene) => void (await asRoot(scene, "keys", "sv up /etc/service/keys")),
+    mend: async (scene) => void (await setService(scene, "keys", "keys", "up")),
   },
   {
     what: "delay a change",
@@ -133,7 +134,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
     what: "shut an owner out for good",
     documented: "can't",
     async run(scene) {
-      await asRoot(scene, "keys", "sv -w 5 down /etc/service/keys");
+      await setService(scene, "keys", "keys", "down");
       const { status } = await client(scene, "alice", "shoal account rotate-master --yes");
       if (status === 0) return "the client took it for done";
       const request = await must(scene.stage.exec("user", asPerson("alice", "shoal account request")));
@@ -145,7 +146,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       return null;
     },
     mend: async (scene) => {
-      await asRoot(scene, "keys", "sv up /etc/service/keys");
+      await setService(scene, "keys", "keys", "up");
       const standing = await standingAt(scene, "fetch", "alice");
       const signed = signState(nextState(standing, { master: [lineOf(scene.alice.master)] }), [
         scene.alice.recovery,
@@ -342,7 +343,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       return await hasPower(scene, "alice", scene.thief);
     },
     mend: async (scene) => {
-      await asRoot(scene, "keys", "sv up /etc/service/accept");
+      await setService(scene, "keys", "accept", "up");
       await until("keys is the ledger's again", 20, async () => {
         const standing = await standingAt(scene, "fetch", "alice");
         return (await standingAt(scene, "keys", "alice")).hash === standing.hash;

@@ -24,6 +24,7 @@ import {
   outlastDelay,
   type Scene,
   sealLines,
+  setService,
   speakAsLedger,
   standingAt,
   until,
@@ -48,7 +49,7 @@ function told(
       const frames = records.map(
         ({ of, signed, accepted = now() }) => ({ kind: "record", of, signed, accepted }) as const,
       );
-      await asRoot(scene, "ledger", "sv -w 5 down /etc/service/ledger");
+      await setService(scene, "ledger", "ledger", "down");
       const answers = await Promise.all(machines.map((machine) => speakAsLedger(scene, machine, frames)));
       for (const [index, heard] of answers.entries()) {
         const said = `${machines[index]} said: ${heard.slice(0, 300)}`;
@@ -63,7 +64,7 @@ function told(
 }
 
 async function mend(scene: Scene): Promise<void> {
-  await asRoot(scene, "ledger", "sv up /etc/service/ledger");
+  await setService(scene, "ledger", "ledger", "up");
 }
 
 /** What the machines made of the accounts. */
@@ -201,7 +202,7 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
     what: "break the machines' programs with garbage",
     documented: "can't",
     async run(scene) {
-      await asRoot(scene, "ledger", "sv -w 5 down /etc/service/ledger");
+      await setService(scene, "ledger", "ledger", "down");
       const lines = [
         "state 1 999999999999\n",
         "x".repeat(3_000_000),
@@ -213,7 +214,7 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
         const raw = Buffer.from(line);
         await Promise.all(machines.map((machine) => speakAsLedger(scene, machine, [], { raw, seconds: 1 })));
       }
-      await asRoot(scene, "ledger", "sv up /etc/service/ledger");
+      await setService(scene, "ledger", "ledger", "up");
       const standing = await standingAt(scene, "fetch", "alice");
       let accepted: string | undefined;
       await until("an honest change", 20, async () => {

@@ -219,12 +219,13 @@ export async function impersonate(
     });
     server.listen("${socket}", () => chmodSync("${socket}", 0o666));
     setTimeout(() => process.exit(0), ${seconds * 1000});`;
-  await asRoot(scene, machine, `sv -w 5 down /etc/service/${service}`);
+  await setService(scene, machine, service, "down");
   try {
     const run = scene.stage.exec(machine, ["/usr/bin/node", "-e", script], { input: say, timeoutSeconds: 60 });
     return (await must(run)).stdout.toString("latin1");
   } finally {
-    await asRoot(scene, machine, `rm -f ${socket}; sv up /etc/service/${service}`);
+    await asRoot(scene, machine, `rm -f ${socket}`);
+    await setService(scene, machine, service, "up");
   }
 }
 
