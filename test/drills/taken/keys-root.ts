@@ -113,7 +113,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       const { hash } = await standingAt(scene, "fetch", "alice");
       return hash === standing.hash ? "the lie was read; fetch, which the client asks too, shows the old state" : null;
     },
-    mend: async (scene) => void (await setService(scene, "keys", "keys", "up")),
+    mend: async (scene) => await setService(scene, "keys", "keys", "up"),
   },
   {
     what: "delay a change",
