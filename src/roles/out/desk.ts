@@ -148,18 +148,29 @@ export class Desk {
         message,
       });
       isSent = true;
-      if (!(await room.holds(message.length))) {
-        const error = new HostError("BUSY", "the disk of this machine became full");
+      const doubt = await this.#doubtOfRoom(message.length);
+      if (doubt !== null) {
         return partlyAnswer(
           prepared,
           [],
-          { recipients: prepared.recipients, unknown: prepared.recipients, error },
+          { recipients: prepared.recipients, unknown: prepared.recipients, error: doubt },
           json,
         );
       }
       return rest === null ? sentAnswer(prepared, json) : partlyAnswer(prepared, accepted, rest, json);
     } finally {
       if (!isSent) this.#refund(reservation);
+    }
+  }
+
+  /** Why smtpd may not have all of what it has just taken; null if nothing speaks for that. Never throws: it is out of our hands. */
+  async #doubtOfRoom(bytes: number): Promise<Error | null> {
+    try {
+      const holds = await this.#options.room.holds(bytes);
+      return holds ? null : new HostError("BUSY", "the disk of this machine became full");
+    } catch (error) {
+      this.#options.log(wordsOf(error));
+      return new HostError("FILE", "this machine can't see whether its disk is full");
     }
   }
 
