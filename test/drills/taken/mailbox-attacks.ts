@@ -16,6 +16,8 @@ export interface Expected {
   /** `CODE` or `CODE SUBJECT`: each must be found, and nothing else. */
   readonly known: readonly string[];
   readonly fresh: readonly string[];
+  /** What it must say besides: of the account, not of the mailbox. */
+  readonly knownSays?: RegExp;
   /** Mails that a new device opens though another one removed them: docs/formats/mailbox-ledger.md, "What is not seen". */
   readonly freshOpensRemoved?: number;
 }
@@ -373,6 +375,13 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
     async apply({ mailbox }) {
       await mailbox.drop("ledger/head");
       return both("BAD-HEAD");
+    },
+  },
+  {
+    what: "withhold a newer state of the account",
+    async apply({ mailbox, olderChain }) {
+      await mailbox.put("account/chain", olderChain);
+      return { known: [], knownSays: /ROLLBACK/, fresh: ["STATE-WITHHELD"] };
     },
   },
   {

@@ -23,7 +23,7 @@ export function mailboxTally(scene: Scene): MailboxTally | null {
 async function mailboxOf(scene: Scene): Promise<{ mailbox: MailboxScene; tally: MailboxTally }> {
   const known = opened.get(scene);
   if (known !== undefined) return known;
-  const fresh = { mailbox: await openMailboxScene(scene), tally: { attacks: 0, named: 0, falseAlarms: 0 } };
+  const fresh = { mailbox: await openMailboxScene(scene, true), tally: { attacks: 0, named: 0, falseAlarms: 0 } };
   opened.set(scene, fresh);
   await expectHonest(fresh);
   return fresh;
@@ -74,6 +74,11 @@ function judge(name: "known" | "fresh", looks: readonly Look[], expected: Expect
   const wanted = [...expected[name]].sort();
   const found = last?.findings ?? [];
   const missed = wanted.filter((code) => !found.includes(code));
+  const saying = name === "known" ? expected.knownSays : undefined;
+  if (saying !== undefined) {
+    wanted.push(saying.source);
+    if (!saying.test(last?.said ?? "")) missed.push(saying.source);
+  }
   const undeserved = found.filter((code) => !wanted.includes(code));
   tally.falseAlarms += undeserved.length;
   if (wanted.length > 0) {

@@ -3,17 +3,19 @@
 import { createHash } from "node:crypto";
 import { chmod, chown, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { splitSigned } from "#core/account/signed-text.ts";
 import { type DeletionRecord, parseDeletion } from "#core/mailbox/deletion.ts";
 import { parseEntries } from "#core/mailbox/entries.ts";
 import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import { type Head, parseHead } from "#core/mailbox/head.ts";
+import { MAX_STATE_LAG_SECONDS } from "#core/mailbox/judge-head.ts";
 import { cellPlaces } from "#fleet/cell/places.ts";
 import { exec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
 import { receivedBy, sendRaw, untilAllArrived } from "#test/flows/mail-flow.ts";
 import { asPerson } from "#test/world/stage.ts";
-import { domain, must, type Scene, until } from "./scene.ts";
+import { domain, handIn, must, nextHonest, type Scene, standingAt, until, untilSame } from "./scene.ts";
 
 /** A folder on `fetch`, with root's hands: owners stay what they were, as a careful attacker would see to. */
 export class LiveMailbox {
@@ -105,6 +107,8 @@ export interface MailboxScene {
   mailbox: LiveMailbox;
   /** What it was some deliveries ago. */
   past: string;
+  /** What `account/chain` was before the account was changed, if it was. */
+  olderChain: Buffer;
   /** Files that are there and that no device removed, in order. */
   present: readonly Entry[];
   /** The last two of them: deliveries that no device has fetched yet. */
@@ -139,13 +143,25 @@ async function deliver(scene: Scene, ...subjects: readonly string[]): Promise<vo
   await untilAllArrived(scene.stage, 60);
 }
 
-/** Alice and a phone of hers have used the mailbox; then the ledger is silent, so that nobody but the attacker changes it. */
-export async function openMailboxScene(scene: Scene): Promise<MailboxScene> {
+async function changeAccount(scene: Scene): Promise<void> {
+  const answer = await handIn(scene, "alice", nextHonest(scene.alice, await standingAt(scene, "keys", "alice")));
+  if (answer?.code !== "ACCEPTED") throw new Error(`an honest change was answered ${answer?.code}`);
+  await untilSame(scene, "alice", 60);
+}
+
+/**
+ * Alice has used the mailbox; then the ledger is silent, so that nobody but the attacker changes it.
+ * @param changesAccount whether she has changed her account, a good minute before the last deliveries
+ */
+export async function openMailboxScene(scene: Scene, changesAccount = false): Promise<MailboxScene> {
   const { stage } = scene;
   const mailbox = new LiveMailbox(scene, "alice");
   // What earlier attempts left.
   await receivedBy(stage, "alice");
   await sendRaw(stage, { from: "<carol@post.example>", to: [`bob@${domain}`], data: letter("to bob") });
+  const olderChain = await mailbox.read("account/chain");
+  const changed = performance.now();
+  if (changesAccount) await changeAccount(scene);
   await until("a first head", 60, async () => await exists(join(mailbox.path, "ledger/head")));
   const last = (await mailbox.head()).last.seq;
   const headNames = async (count: number): Promise<void> => {
@@ -170,6 +186,9 @@ export async function openMailboxScene(scene: Scene): Promise<MailboxScene> {
   if (recordName === undefined) throw new Error("there is no record of what was deleted");
   const { body } = splitSigned(await mailbox.read(`del/${recordName}`), 1 << 20);
   await stage.as("alice", "shoal sync --keep");
+  // A head that names a state so long after its acceptance proves that fetch hides it, and is not just late.
+  const waited = (performance.now() - changed) / 1000;
+  if (changesAccount) await sleep(Math.max(0, MAX_STATE_LAG_SECONDS + 5 - waited) * 1000);
   await deliver(scene, "seven", "eight");
   await headNames(8);
   const unseen = (await mailbox.live()).slice(-2);
@@ -182,6 +201,7 @@ export async function openMailboxScene(scene: Scene): Promise<MailboxScene> {
     scene,
     mailbox,
     past,
+    olderChain,
     present: [...entries.filter((entry) => !doomed.includes(entry)), ...unseen],
     unseen: [first, second],
     removed,
