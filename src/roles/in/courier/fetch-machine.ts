@@ -6,6 +6,7 @@ import { FormatError, HostError, VerifyError } from "#core/errors.ts";
 import type { Envelope } from "#core/mail/envelopes.ts";
 import { parseUsage, type Usage } from "#core/usage.ts";
 import { OPEN, SftpConnection, SftpStatusError } from "#host/sftp.ts";
+import { linkOptions } from "#host/ssh.ts";
 import type { FetchConfig } from "../config.ts";
 
 const maxUsageBytes = 16 * 1024 * 1024;
@@ -105,16 +106,7 @@ export class FetchMachine {
   }
 
   async #connect(user: string): Promise<SftpConnection> {
-    const { host, port, identity, knownHosts } = this.#config;
-    return await SftpConnection.open({
-      host,
-      port,
-      user,
-      identityFiles: [identity],
-      knownHostsFile: knownHosts,
-      connectTimeoutSeconds: 10,
-      options: ["IdentityAgent=none"],
-    });
+    return await SftpConnection.open(linkOptions({ ...this.#config, user }));
   }
 }
 
