@@ -16,8 +16,6 @@ export interface GroupResult {
 
 export interface GroupOptions {
   cwd: string;
-  /** Shown as it comes, instead of being collected. */
-  show?: boolean;
   /** After this long the group is ended; default: never. */
   limitSeconds?: number;
 }
@@ -60,11 +58,11 @@ export async function runGroup(command: string, args: readonly string[], options
     // Without the variable that makes `node --test` inside of a test do nothing.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, [MARK_NAME]: mark },
     detached: true,
-    stdio: ["ignore", options.show === true ? "inherit" : "pipe", options.show === true ? "inherit" : "pipe"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   const chunks: Buffer[] = [];
-  child.stdout?.on("data", (chunk: Buffer) => chunks.push(chunk));
-  child.stderr?.on("data", (chunk: Buffer) => chunks.push(chunk));
+  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
   const closed = new Promise<number | null>((resolve, reject) => {
     child.on("error", reject);
     // Not "close": a left-over process would hold the pipes open for ever.

@@ -11,15 +11,11 @@ export interface TestRun extends TestCounts {
   seconds: number;
   /** Why the run counts as failed beside failed tests, one line each. */
   problems: string[];
-  /** What the tests printed, unless it was shown. */
+  /** What the tests printed. */
   output: string;
 }
 
 export interface TestRunOptions {
-  /** Print as it comes. */
-  show?: boolean;
-  /** Files at a time; default: as many as there are processors. */
-  concurrency?: number;
   limitSeconds: number;
 }
 
@@ -31,7 +27,7 @@ export async function runTests(files: readonly string[], options: TestRunOptions
     const countsFile = join(folder, "counts");
     const args = [
       "--test",
-      `--test-concurrency=${options.concurrency ?? availableParallelism()}`,
+      `--test-concurrency=${availableParallelism()}`,
       "--test-reporter=spec",
       "--test-reporter-destination=stdout",
       `--test-reporter=${join(root, "tools/count-reporter.ts")}`,
@@ -40,7 +36,6 @@ export async function runTests(files: readonly string[], options: TestRunOptions
     ];
     const { status, output, leftOver, timedOut } = await runGroup("node", args, {
       cwd: root,
-      show: options.show === true,
       limitSeconds: options.limitSeconds,
     });
     const counts = parseCounts(await readFile(countsFile, "utf8").catch(missingIsEmpty));
