@@ -18,6 +18,7 @@ import { siteMachines } from "#fleet/plan.ts";
 import { makeMark } from "#test/marks/marks.ts";
 import { describeFindings } from "#test/marks/search.ts";
 import { searchStage } from "#test/marks/stage-search.ts";
+import { until } from "#test/until.ts";
 import { deliveries, sendmail, waitForEmptyQueue } from "#test/world/send.ts";
 import { openStage, type Stage } from "#test/world/stage.ts";
 import { exim, post, strangers } from "#test/world/world.ts";
@@ -39,14 +40,6 @@ function step(text: string): void {
 }
 
 /** Waits until something is true, looking twice a second. */
-async function until(what: string, seconds: number, isTrue: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + seconds * 1000;
-  while (!(await isTrue())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not after ${seconds} s`);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-}
-
 const fileCount = ["sh", "-c", "find /srv/mail -name '*.age' | wc -l"];
 
 /** @returns what was shown, for programs */
@@ -63,7 +56,7 @@ async function show(stage: Stage): Promise<object> {
     await sendmail(stage.exec, stranger, { from, to: [to] }, message);
     tell(`${from} -> ${to}, with the secret word ${mark}`);
   }
-  for (const stranger of strangers) await waitForEmptyQueue(stage.exec, stranger, 90);
+  for (const stranger of strangers) await waitForEmptyQueue(stage.exec, stranger);
   let accepted = 0;
   for (const stranger of strangers) {
     const tries = await deliveries(stage.exec, stranger);
@@ -73,7 +66,7 @@ async function show(stage: Stage): Promise<object> {
 
   step("2. On fetch it lies sealed.");
   let delivered = 0;
-  await until("sealed mail on fetch", 60, async () => {
+  await until("sealed mail on fetch", async () => {
     const { stdout } = await stage.exec("fetch", fileCount);
     delivered = Number(stdout.toString("utf8"));
     return delivered >= accepted;

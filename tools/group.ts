@@ -18,6 +18,8 @@ export interface GroupOptions {
   cwd: string;
   /** After this long the group is ended; default: never. */
   limitSeconds?: number;
+  /** More of the environment. */
+  env?: Readonly<Record<string, string>>;
 }
 
 /** A signal asked this process to end; whoever catches it cleans up and lets it through. */
@@ -56,7 +58,7 @@ export async function runGroup(command: string, args: readonly string[], options
   const child = spawn(command, args, {
     cwd: options.cwd,
     // Without the variable that makes `node --test` inside of a test do nothing.
-    env: { ...process.env, NODE_TEST_CONTEXT: undefined, [MARK_NAME]: mark },
+    env: { ...process.env, ...options.env, NODE_TEST_CONTEXT: undefined, [MARK_NAME]: mark },
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -18,6 +18,8 @@ interface Outcome {
   failed: number;
   /** Shown when something failed. */
   output: string;
+  /** In brief, for who sees only the end of a long run; default: the output. */
+  reasons?: string[];
 }
 
 type Check = readonly [name: string, run: () => Promise<Outcome>];
@@ -63,26 +65,36 @@ async function unitTests(): Promise<Outcome> {
   const files = (await projectFiles(root)).filter(
     (file) => file.endsWith(".test.ts") && !/^test\/(?:accounts|client|drills|flows|mailbox|submit)\//.test(file),
   );
-  const { passed, failed, problems, output } = await runTests(files, { limitSeconds: UNIT_TEST_LIMIT_SECONDS });
-  return { passed, failed: failed + problems.length, output: [output, ...problems].join("\n") };
+  const run = await runTests(files, { limitSeconds: UNIT_TEST_LIMIT_SECONDS });
+  const { passed, failed, problems } = run;
+  return {
+    passed,
+    failed: failed + problems.length,
+    output: [run.output, ...problems].join("\n"),
+    reasons: [...run.reasons, ...problems],
+  };
 }
 
 /** Runs every check and prints a line for each. */
-export async function runChecks(): Promise<{ passed: number; failed: number }> {
+export async function runChecks(): Promise<Required<Omit<Outcome, "output">>> {
   let passed = 0;
   let failed = 0;
+  const reasons: string[] = [];
   for (const [name, run] of checks) {
     const started = performance.now();
     const outcome = await run().catch(failureOf);
     passed += outcome.passed;
     failed += outcome.failed;
-    if (outcome.failed > 0) console.log(outcome.output.trim().replaceAll(/^/gm, "    "));
+    if (outcome.failed > 0) {
+      console.log(outcome.output.trim().replaceAll(/^/gm, "    "));
+      reasons.push(...(outcome.reasons ?? [outcome.output]).map((reason) => `${name}: ${reason}`));
+    }
     const all = outcome.passed + outcome.failed;
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const counts = all === 1 ? "" : `, ${outcome.passed} of ${all}`;
     console.log(`${outcome.failed === 0 ? "ok    " : "FAILED"}  ${name}${counts} (${seconds} s)`);
   }
-  return { passed, failed };
+  return { passed, failed, reasons };
 }
 
 function failureOf(error: unknown): Outcome {

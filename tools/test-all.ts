@@ -13,12 +13,16 @@ import { projectFiles } from "./project-files.ts";
 import { runTests } from "./test-run.ts";
 
 /** Longer than any file should take; a file that hangs must not hang everything. */
-const FILE_LIMIT_SECONDS = 1800;
+const FILE_LIMIT_SECONDS = 1200;
+/** The end of the output may be all that is kept of it: so much of each reason is in it. */
+const REASON_LETTERS = 1500;
 
 interface Row {
   name: string;
   passed: number;
   failed: number;
+  /** What failed, and why. */
+  reasons: string[];
   seconds: number;
 }
 
@@ -32,7 +36,8 @@ await untilInterrupted(async () => {
   if (!values.flows) rows.push(await quickChecks());
   const folders = values.flows ? ["flows"] : ["accounts", "client", "drills", "flows", "mailbox", "submit"];
   const files = await chosenFiles(folders);
-  if (files.length === 0) rows.push({ name: "no test file has such a name", passed: 0, failed: 1, seconds: 0 });
+  if (files.length === 0)
+    rows.push({ name: "no test file has such a name", passed: 0, failed: 1, reasons: [], seconds: 0 });
   rows.push(...(await runSideBySide(files)));
   summarise(rows);
 });
@@ -72,10 +77,12 @@ async function runSideBySide(files: readonly string[]): Promise<Row[]> {
 }
 
 async function run(file: string): Promise<Row> {
-  const { passed, failed, problems, seconds, output } = await runTests([file], { limitSeconds: FILE_LIMIT_SECONDS });
+  const { passed, failed, problems, seconds, output, ...rest } = await runTests([file], {
+    limitSeconds: FILE_LIMIT_SECONDS,
+  });
   console.log(`\n${file}\n${output}`);
   for (const problem of problems) console.log(`${file}: ${problem}`);
-  return { name: file, passed, failed: failed + problems.length, seconds };
+  return { name: file, passed, failed: failed + problems.length, reasons: [...rest.reasons, ...problems], seconds };
 }
 
 function summarise(all: readonly Row[]): void {
@@ -83,6 +90,9 @@ function summarise(all: readonly Row[]): void {
   for (const { name, passed, failed, seconds } of all) {
     const counts = `${passed} passed, ${failed} failed`;
     console.log(`${failed === 0 ? "ok    " : "FAILED"}  ${seconds.toFixed(1).padStart(7)} s  ${name}: ${counts}`);
+  }
+  for (const { name, reasons } of all) {
+    for (const reason of reasons) console.log(`\n${name}: ${reason.slice(0, REASON_LETTERS)}`);
   }
   const total = (pick: (row: Row) => number): number => all.reduce((sum, row) => sum + pick(row), 0);
   const failed = total((row) => row.failed);

@@ -35,10 +35,13 @@ function isRunning(pid: number): boolean {
 }
 
 test("passed and failed tests are counted", async () => {
-  const { passed, failed, problems, output } = await run(
+  const { passed, failed, reasons, problems, output } = await run(
     'test("a", () => {}); test("b", () => {}); test("c", () => { throw new Error("broken here"); });',
   );
-  assert.deepEqual({ passed, failed, problems }, { passed: 2, failed: 1, problems: [] });
+  assert.deepEqual(
+    { passed, failed, reasons, problems },
+    { passed: 2, failed: 1, reasons: ["c\nbroken here"], problems: [] },
+  );
   assert.match(output, /broken here/);
 });
 

@@ -164,7 +164,7 @@ test("what is replaced while it is judged: the answer names what it is of, and t
   line.close();
 });
 
-test("a flood of one account is judged once a second and delays nobody", { timeout: 30_000 }, async () => {
+test("a flood of one account is judged once a second and delays nobody", async () => {
   const { line, asked } = await ledger(() => ({}));
   const over = new AbortController();
   const flood = (async () => {
@@ -188,7 +188,7 @@ test("a flood of one account is judged once a second and delays nobody", { timeo
   line.close();
 });
 
-test("a thousand accounts at once", { timeout: 60_000 }, async () => {
+test("a thousand accounts at once", async () => {
   const names = Array.from({ length: 1000 }, (_, index) => `many${index}`);
   for (const name of names) makeAccount(name);
   const { line, asked } = await ledger(() => ({}));
@@ -198,7 +198,6 @@ test("a thousand accounts at once", { timeout: 60_000 }, async () => {
   await until(
     () => names.every((name) => code(name) === "ACCEPTED"),
     () => `${asked.length}`,
-    30,
   );
   assert.ok(performance.now() - began < 20_000);
   line.close();

@@ -18,6 +18,7 @@ import {
 } from "#core/account/feed.ts";
 import { FeedConnection } from "#host/feed-connection.ts";
 import type { LedgerStatus } from "#roles/ledger/serve.ts";
+import { PATIENCE_SECONDS } from "#test/until.ts";
 import { root } from "#tools/build.ts";
 
 export const DOMAIN = "example.org";
@@ -276,11 +277,11 @@ export class Programs {
   }
 }
 
-/** Waits for something, at most ten seconds. */
+/** Waits for something that is near. */
 export async function until(
   holds: () => boolean | Promise<boolean>,
   say: () => string = () => "",
-  seconds = 10,
+  seconds = PATIENCE_SECONDS,
 ): Promise<void> {
   const end = performance.now() + seconds * 1000;
   while (!(await holds())) {

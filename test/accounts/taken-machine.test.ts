@@ -95,7 +95,7 @@ test("a machine that takes nothing is behind, and delays nobody", async () => {
   await close(server);
 });
 
-test("a machine that hands in a flood of nonsense delays nobody", { timeout: 60_000 }, async () => {
+test("a machine that hands in a flood of nonsense delays nobody", async () => {
   const bad = alice.propose({ version: 99 });
   const flood = Buffer.concat([
     ...Array.from({ length: 200 }, (_, number) =>
@@ -166,7 +166,6 @@ test("lies about what was taken end the connection", async () => {
   await until(
     () => ended >= lies.length,
     () => `${ended} of ${told}`,
-    20,
   );
   assert.ok((await milliseconds()) < 1500);
   await close(server);

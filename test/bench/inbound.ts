@@ -111,7 +111,7 @@ async function withoutRspamd(stage: Stage): Promise<void> {
   const edit = `sed -i 's/{ "rspamd", "seal" }/{ "seal" }/; /^filter "rspamd"/d' /etc/smtpd.conf && sv restart smtpd`;
   const { status, stderr } = await stage.exec("in", ["sh", "-ec", edit]);
   if (status !== 0) throw new Error(`can't take rspamd out: ${stderr}`);
-  await untilAccepting(stage.address("in"), "alice@shoal.example", 30);
+  await untilAccepting(stage.address("in"), "alice@shoal.example");
 }
 
 /** 10 KB mails over 10 open sessions. Both sides without a spam filter; what rspamd costs ours is told beside it. */

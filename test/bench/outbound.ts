@@ -10,7 +10,7 @@
 
 import { cellStatus } from "#fleet/cell/cell.ts";
 import { cellProcesses } from "#fleet/cell/processes.ts";
-import { until } from "#test/drills/taken/scene.ts";
+import { until } from "#test/until.ts";
 import { tlsCertificate } from "#test/world/machine-parts.ts";
 import { asPerson, openStage, type Stage } from "#test/world/stage.ts";
 import { worldAddresses } from "#test/world/world.ts";
@@ -109,7 +109,7 @@ async function setUp(stage: Stage): Promise<void> {
   const head = "From: alice@shoal.example\nTo: carol@post.example\nSubject: bench\n\n";
   const line = `${"x".repeat(71)}\n`;
   await stage.as("alice", "cat > mail", { input: head + line.repeat((mailBytes - head.length) / line.length) });
-  await until("the way is fine", 60, async () => {
+  await until("the way is fine", async () => {
     const { status } = await stage.exec("user", asPerson("alice", `${ssh} ${host} check carol@post.example`));
     return status === 0;
   });

@@ -4,7 +4,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { attemptsOf, runDrills } from "./taken/drills.ts";
+import { attemptsOf, runDrill } from "./taken/drills.ts";
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
 const [name = ""] = positionals;
@@ -14,9 +14,7 @@ if (!Object.hasOwn(attemptsOf, name)) {
   );
   process.exit(64);
 }
-const reports = await runDrills([name], (text) => process.stderr.write(`${text}\n`));
-const report = reports.get(name);
-if (report === undefined) throw new TypeError(`no report of "${name}"`);
+const report = await runDrill(name, (text) => process.stderr.write(`${text}\n`));
 if (values.json === true) {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 } else {

@@ -37,9 +37,7 @@ export class SyncLoop {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const { status, stderr } = await this.#stage.exec("user", asPerson(this.#person, "shoal sync"), {
-        timeoutSeconds: 120,
-      });
+      const { status, stderr } = await this.#stage.exec("user", asPerson(this.#person, "shoal sync"), {});
       const known = status ?? 137;
       this.statuses.set(known, (this.statuses.get(known) ?? 0) + 1);
       this.seenBefore += Number(/, (\d+) seen before /.exec(stderr)?.[1] ?? 0);

@@ -18,9 +18,9 @@ import {
   type Scene,
   sealLines,
   standingAt,
-  until,
 } from "#test/drills/taken/scene.ts";
 import { lineOf, makeKey, nextState, signState } from "#test/owner.ts";
+import { until } from "#test/until.ts";
 import { asPerson } from "#test/world/stage.ts";
 import { flowStage } from "./flow-stage.ts";
 import { sendRaw, untilAllArrived } from "./mail-flow.ts";
@@ -53,7 +53,7 @@ test("a second device is in, and out again with its open session, within ten sec
   const trust = await lastLine("alice", `shoal account add-device '${words}' --yes`);
   await stage().as("alice", `${trust} --profile phone`);
   assert.match(await mailFor("alice", "for both"), /^250 /);
-  await untilAllArrived(stage(), 60);
+  await untilAllArrived(stage());
   const said = await stage().as("alice", "shoal sync --keep --profile phone --json");
   assert.match(said, /"stored":1/);
   assert.ok(performance.now() - started < 10_000, "a new device fetches and opens new mail within ten seconds");
@@ -71,10 +71,10 @@ test("a second device is in, and out again with its open session, within ten sec
   }
   try {
     session.stdin.write("pwd\n");
-    await until("the session answers", 10, async () => heard.includes("Remote working directory"));
+    await until("the session answers", async () => heard.includes("Remote working directory"));
     const removing = performance.now();
     await stage().as("alice", `shoal account remove-device ${device} --yes`);
-    await until("the end of the session", 15, async () => heard.includes("closed by remote host"));
+    await until("the end of the session", async () => heard.includes("closed by remote host"));
     const open = performance.now() - removing;
     assert.ok(open < 10_000, `the open session of a removed device ended after ${(open / 1000).toFixed(1)} s`);
   } finally {
@@ -118,12 +118,12 @@ test("a thief with the master key loses to the recovery key; a thief with a devi
     taken,
   ]);
   assert.equal((await handIn(open, "bob", takeover, { key: "recovery" }))?.code, "ACCEPTED");
-  await until("the thief is in", 10, async () => {
+  await until("the thief is in", async () => {
     return (await authorizedKeys(open, "fetch", "bob")).includes(lineOf(thief));
   });
   const recovered = await client(open, "bob", "shoal account recover --recovery recovery --yes");
   assert.equal(recovered.status, 0, recovered.said);
-  await until("the thief is out", 10, async () => {
+  await until("the thief is out", async () => {
     return !(await authorizedKeys(open, "fetch", "bob")).includes(lineOf(thief));
   });
   const { state } = await standingAt(open, "fetch", "bob");
@@ -192,7 +192,7 @@ test("whatever is killed while owners change their accounts, all machines come t
   over.abort();
   const kills = await killing;
   assert.ok(kills > 10 && accepted > 0, `${kills} kills, ${accepted} accepted`);
-  await until("all machines agree", 30, async () => {
+  await until("all machines agree", async () => {
     const { ledger } = await stage().operator();
     return (await ledger.standings().catch(() => [{ isCurrent: false }])).every(({ isCurrent }) => isCurrent);
   });

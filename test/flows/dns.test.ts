@@ -10,7 +10,7 @@ import { siteMachines } from "#fleet/plan.ts";
 import { ports, trial } from "#fleet/roles/out.ts";
 import { type ExecResult, tryExec } from "#host/exec.ts";
 import { dkimVerdicts } from "#test/corpus/dkim-verify.ts";
-import { until } from "#test/drills/taken/scene.ts";
+import { until } from "#test/until.ts";
 import { zonePath } from "#test/world/dns.ts";
 import { absolute } from "#test/world/zones.ts";
 import { root } from "#tools/build.ts";
@@ -62,7 +62,7 @@ ${absolute(domain)} 1 NS ns.world.example.\n`;
   const others = `test -e ${file}.was || cp ${file} ${file}.was; grep -v '^[0-9.]*\\.0\\.${second()}\\.10\\.in-addr' ${file}.was`;
   await asRoot("dns", `{ ${others}; cat; } > ${file}.new; mv ${file}.new ${file}`, reverse.join(""));
   await asRoot("dns", "sv restart nsd");
-  await until("the new zone", 30, async () => {
+  await until("the new zone", async () => {
     const { status } = await stage().exec("dns", ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/53"]);
     return status === 0;
   });

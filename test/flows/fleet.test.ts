@@ -14,6 +14,7 @@ import { unixTime } from "#host/clock.ts";
 import { type ExecResult, exec, tryExec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
 import { lineOf, makeKey } from "#test/owner.ts";
+import { until } from "#test/until.ts";
 import { additionOf, generatedAdditions } from "#test/world/more-accounts.ts";
 import { bundle, programs } from "#tools/build.ts";
 
@@ -64,15 +65,11 @@ async function addMany(additions: readonly Addition[]): Promise<void> {
   const said = `${stdout.toString("utf8")}${stderr}`;
   if (status !== 0) assert.match(said, /accounts are added; not yet on .* behind/);
   const ask = ["exec", "ledger", "--", "/usr/bin/node", "/usr/lib/shoal/shoal-ledger.mjs", "status"];
-  await until(
-    "all machines have all accounts",
-    async () => {
-      const { stdout: answer } = await shoalctl(...ask);
-      const { machines } = JSON.parse(answer.toString("utf8")) as { machines: { behind: number | null }[] };
-      return machines.every(({ behind }) => behind === 0);
-    },
-    120,
-  );
+  await until("all machines have all accounts", async () => {
+    const { stdout: answer } = await shoalctl(...ask);
+    const { machines } = JSON.parse(answer.toString("utf8")) as { machines: { behind: number | null }[] };
+    return machines.every(({ behind }) => behind === 0);
+  });
 }
 
 async function addCommand(additions: readonly Addition[]): Promise<string[]> {
@@ -325,14 +322,6 @@ test("accounts are added, listed, suspended, resumed, changed and removed; verif
 
 function onFetch(...command: string[]): Promise<ExecResult> {
   return shoalctl("exec", "fetch", "--", ...command);
-}
-
-async function until(what: string, isTrue: () => Promise<boolean>, patience = 20): Promise<void> {
-  const deadline = performance.now() + patience * 1000;
-  while (!(await isTrue())) {
-    assert.ok(performance.now() < deadline, what);
-    await sleep(200);
-  }
 }
 
 test("up that is killed at any moment is made good by the next one, and down removes whatever there is", async () => {

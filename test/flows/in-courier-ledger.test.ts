@@ -44,7 +44,7 @@ afterEach(async () => {
 });
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 600 && !holds(); turn += 1) await pause(25);
+  for (let turn = 0; turn < 4000 && !holds(); turn += 1) await pause(25);
   assert.ok(holds());
 }
 

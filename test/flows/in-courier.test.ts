@@ -172,7 +172,7 @@ test("what is in the mailbox and could not be listed is 451, and listed as soon 
   assert.match(await relay(["bob@example.org"], container(["bob", file])), /^451 /);
   assert.equal((await mailbox("bob")).has(nameOf(file)), true);
   ledger.fault = () => "answer";
-  for (let turn = 0; turn < 400 && listed(file) === 0; turn += 1) await pause(25);
+  for (let turn = 0; turn < 4000 && listed(file) === 0; turn += 1) await pause(25);
   assert.equal(listed(file), 1);
   assert.match(await relay(["bob@example.org"], container(["bob", file])), /^250 /);
   assert.equal(listed(file), 1);
@@ -217,7 +217,7 @@ test("what can't be delivered is for later, and never refused for good", async (
   assert.equal((await mailbox("alice")).has(nameOf(file)), true);
 });
 
-test("sshd killed again and again: every mail that was answered 250 is there, whole", { timeout: 60_000 }, async () => {
+test("sshd killed again and again: every mail that was answered 250 is there, whole", async () => {
   const files = Array.from({ length: 40 }, () => randomBytes(300_000));
   const answers = new Map<Buffer, string>();
   let next = 0;
@@ -274,7 +274,7 @@ test("mailbox sizes are what fetch counted and what came since, once each", asyn
   const path = join(await courier.path(), "run/shoal/usage");
   const told = async (bytes: number): Promise<Usage> => {
     let usage: Usage | undefined;
-    for (let turn = 0; turn < 50 && usage?.bytesByAccount.get("alice") !== bytes; turn += 1) {
+    for (let turn = 0; turn < 1000 && usage?.bytesByAccount.get("alice") !== bytes; turn += 1) {
       await pause(100);
       usage = parseUsage(await readFile(path, "utf8"));
     }

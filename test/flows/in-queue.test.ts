@@ -149,7 +149,7 @@ function opened(envelope: Envelope | undefined): ReturnType<typeof parseSealedMa
 
 async function emptied(): Promise<void> {
   await smtpd.run("smtpctl", "remove", "all");
-  for (let turn = 0; turn < 50 && (await queued()).length > 0; turn += 1) await pause(50);
+  for (let turn = 0; turn < 1000 && (await queued()).length > 0; turn += 1) await pause(50);
   assert.deepEqual(await queued(), []);
 }
 
@@ -207,7 +207,7 @@ test("clients that leave at any moment leave nothing behind and stop nobody", as
   await emptied();
 });
 
-test("35 MB pass, sealed", { timeout: 60_000 }, async () => {
+test("35 MB pass, sealed", async () => {
   const client = await hello(true);
   const line = `${"x".repeat(998)}\r\n`;
   assert.match(await transact(client, ["alice@example.org"], `Subject: x\r\n\r\n${line.repeat(36_000)}`), /^250 /);
@@ -256,7 +256,7 @@ test("nothing but the world's mail gets in, and what is refused behind us never 
   assert.match(await transact(client, ["bob@example.org"], `Subject: ${mark}\r\n\r\n${mark}`), /^250 /);
   client.close();
   await smtpd.run("smtpctl", "resume", "mta");
-  for (let turn = 0; turn < 100 && (refused.length === 0 || (await spool()).length > 0); turn += 1) await pause(50);
+  for (let turn = 0; turn < 1000 && (refused.length === 0 || (await spool()).length > 0); turn += 1) await pause(50);
   assert.ok(refused.length > 0);
   // alice, the sender, would have got smtpd's notice.
   assert.deepEqual(await spool(), []);

@@ -70,7 +70,7 @@ export class TestSmtpd {
   }
 
   async #answering(port: number): Promise<void> {
-    for (let turn = 0; turn < 200; turn += 1) {
+    for (let turn = 0; turn < 1000; turn += 1) {
       if (!this.running) throw new Error(`smtpd ended at once:\n${this.#log}`);
       const there = await new Promise<boolean>((resolve) => {
         const socket = connect(port, "127.0.0.1", () => {

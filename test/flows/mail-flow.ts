@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { cellPlaces } from "#fleet/cell/places.ts";
+import { until } from "#test/until.ts";
 import { waitForEmptyQueue } from "#test/world/send.ts";
 import type { Stage } from "#test/world/stage.ts";
 import { strangers } from "#test/world/world.ts";
@@ -57,21 +57,23 @@ export interface Delivered {
 }
 
 /** Waits until no mail is on its way: not with the strangers, not in the queue of `in`. */
-export async function untilAllArrived(stage: Stage, timeoutSeconds: number): Promise<void> {
-  const deadline = performance.now() + timeoutSeconds * 1000;
-  for (const stranger of strangers) await waitForEmptyQueue(stage.exec, stranger, timeoutSeconds);
-  for (;;) {
-    const { status, stdout, stderr } = await stage.exec("in", ["smtpctl", "show", "queue"]);
-    assert.equal(status, 0, stderr);
-    if (stdout.length === 0) return;
-    assert.ok(performance.now() < deadline, `the queue of "in" holds mail: ${stdout.toString("utf8").slice(0, 2000)}`);
-    await sleep(100);
-  }
+export async function untilAllArrived(stage: Stage): Promise<void> {
+  for (const stranger of strangers) await waitForEmptyQueue(stage.exec, stranger);
+  let held = "";
+  await until(
+    () => `the queue of "in" holds mail: ${held}`,
+    async () => {
+      const { status, stdout, stderr } = await stage.exec("in", ["smtpctl", "show", "queue"]);
+      assert.equal(status, 0, stderr);
+      held = stdout.toString("utf8").slice(0, 2000);
+      return held === "";
+    },
+  );
 }
 
 /** Syncs once, and gives everything that the person has ever received. */
 export async function receivedBy(stage: Stage, person: string): Promise<Delivered[]> {
-  const said = await stage.as(person, "shoal sync --json", { timeoutSeconds: 120 });
+  const said = await stage.as(person, "shoal sync --json");
   const { failed } = JSON.parse(said.trim().split("\n").at(-1) ?? "") as { failed: unknown[] };
   assert.deepEqual(failed, []);
   const folder = join(cellPlaces(stage.world, "user").keep, `home_${person}`, "Mail/shoal/new");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { until } from "#test/drills/taken/scene.ts";
+import { until } from "#test/until.ts";
 import { asPerson } from "#test/world/stage.ts";
 import { root } from "#tools/build.ts";
 import { flowStage } from "./flow-stage.ts";
@@ -57,7 +57,7 @@ class Terminal {
       screen = await stage().as("alice", `tmux capture-pane -p -t ${this.#name}`);
       return typeof text === "string" ? screen.includes(text) : text.test(screen);
     };
-    await until(`"${text}" on the screen of ${this.#name}`, 30, isThere).catch((error: unknown) => {
+    await until(`"${text}" on the screen of ${this.#name}`, isThere).catch((error: unknown) => {
       throw new Error(`the screen shows:\n${screen}`, { cause: error });
     });
     return screen;
@@ -73,14 +73,14 @@ class Terminal {
     const { exec } = stage();
     const isGone = async (): Promise<boolean> =>
       (await exec("user", asPerson("alice", `tmux has-session -t ${this.#name} 2>/dev/null`))).status !== 0;
-    await until(`the end of ${this.#name}`, 20, isGone);
+    await until(`the end of ${this.#name}`, isGone);
   }
 }
 
 /** Syncs until it is there: machine `out` may have it still. */
 async function received(person: string, subject: string): Promise<string> {
   let mails: Delivered[] = [];
-  await until(`"${subject}"`, 30, async () => {
+  await until(`"${subject}"`, async () => {
     mails = (await receivedBy(stage(), person)).filter(({ bytes }) => bytes.includes(`Subject: ${subject}\n`));
     return mails.length > 0;
   });

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cellPlaces } from "#fleet/cell/places.ts";
-import { until } from "#test/drills/taken/scene.ts";
 import { makeMark } from "#test/marks/marks.ts";
+import { until } from "#test/until.ts";
 import { inboxMaildir } from "#test/world/machine-parts.ts";
 import { inbox } from "#test/world/send.ts";
 import { asPerson } from "#test/world/stage.ts";
@@ -33,7 +33,6 @@ interface Ran {
 async function alice(command: string, input = ""): Promise<Ran> {
   const { status, stdout, stderr } = await stage().exec("user", asPerson("alice", command), {
     input,
-    timeoutSeconds: 120,
   });
   return { status, out: stdout.toString("latin1"), err: stderr };
 }
@@ -54,7 +53,7 @@ async function answers(host: string, port: number): Promise<boolean> {
 async function smtpdWith(lines: Readonly<Record<string, string>>): Promise<void> {
   const edits = Object.entries(lines).map(([name, value]) => `-e 's/^${name} .*/${name} ${value}/'`);
   await asRoot("out", `sed -i ${edits.join(" ")} /etc/smtpd.conf; sv restart smtpd`);
-  await until("smtpd of out", 30, async () => await answers("127.0.0.1", 10_025));
+  await until("smtpd of out", async () => await answers("127.0.0.1", 10_025));
 }
 
 /** Only these have a mailbox at Postfix. */
@@ -66,7 +65,7 @@ async function postfixKnows(people: readonly string[]): Promise<void> {
     "post",
     `sv down postfix; postfix stop || true; postconf -e 'virtual_mailbox_maps=inline:{${known}}'; sv up postfix`,
   );
-  await until("Postfix", 30, async () => await answers("mx.post.example", 25));
+  await until("Postfix", async () => await answers("mx.post.example", 25));
 }
 
 async function queue(): Promise<string> {
@@ -78,12 +77,12 @@ async function killSubmit(): Promise<void> {
   const pid = async (): Promise<string> => await asRoot("out", "cat /etc/service/submit/supervise/pid");
   const before = await pid();
   await asRoot("out", "sv kill submit");
-  await until("another shoal-submit", 60, async () => (await pid()) !== before && (await answers("127.0.0.1", 10_029)));
+  await until("another shoal-submit", async () => (await pid()) !== before && (await answers("127.0.0.1", 10_029)));
 }
 
 /** Everything that `out` still has is tried now, until it has nothing. */
-async function untilQueueIsEmpty(seconds: number): Promise<void> {
-  await until("an empty queue", seconds, async () => {
+async function untilQueueIsEmpty(): Promise<void> {
+  await until("an empty queue", async () => {
     await stage().exec("out", ["smtpctl", "schedule", "all"]);
     return (await queue()) === "";
   });
@@ -91,7 +90,7 @@ async function untilQueueIsEmpty(seconds: number): Promise<void> {
 
 /** Files in alice's Maildir with this text in them, after a sync. */
 async function mails(text: string): Promise<{ file: string; bytes: string }[]> {
-  await untilAllArrived(stage(), 60);
+  await untilAllArrived(stage());
   await receivedBy(stage(), "alice");
   const folder = join(cellPlaces(stage().world, "user").keep, "home_alice", "Mail/shoal/new");
   const all = await Promise.all(
@@ -106,7 +105,7 @@ async function mails(text: string): Promise<{ file: string; bytes: string }[]> {
 /** The one notice about the mail with this text. */
 async function notice(text: string): Promise<{ file: string; bytes: string }> {
   let found: { file: string; bytes: string }[] = [];
-  await until("a notice", 60, async () => (found = await mails(text)).length > 0);
+  await until("a notice", async () => (found = await mails(text)).length > 0);
   assert.equal(found.length, 1, found.map(({ bytes }) => bytes).join("\n=====\n"));
   const [one = { file: "", bytes: "" }] = found;
   return one;
@@ -132,7 +131,7 @@ test("no such user, at Postfix and at Exim: the cause on top; sent again it goes
   const people = "--to carol@post.example --to nobody@post.example";
   const sent = await alice(`shoal send --anyway ${people} --subject ${mark} --body 'for two ${mark}'`);
   assert.equal(sent.status, 0, sent.err);
-  await untilQueueIsEmpty(60);
+  await untilQueueIsEmpty();
   const { file, bytes } = await notice(mark);
   const [, text = ""] = bytes.split("Content-Transfer-Encoding: 8bit\n\n");
   assert.match(bytes, /^Return-Path: <>$/m);
@@ -152,7 +151,7 @@ test("no such user, at Postfix and at Exim: the cause on top; sent again it goes
 
   const atExim = makeMark();
   assert.equal((await alice(`shoal send --anyway --to x@exim.example --subject ${atExim} --body text`)).status, 0);
-  await untilQueueIsEmpty(60);
+  await untilQueueIsEmpty();
   const other = await notice(atExim);
   assert.match(other.bytes, /^ {2}There is no such user; its mail server says:\n {2}> 550 Unknown user$/m);
 
@@ -164,7 +163,7 @@ test("no such user, at Postfix and at Exim: the cause on top; sent again it goes
   assert.equal(again.status, 0, again.err);
   assert.match(again.out, /^accepted: 1 recipient/);
   assert.ok(!/not sent/.test(again.out), "nothing of the way is left in it");
-  await untilQueueIsEmpty(60);
+  await untilQueueIsEmpty();
   const [first = "", second = "", ...more] = await atPost(mark);
   assert.deepEqual(more, []);
   const deliveredTo = (mail: string): string | undefined => /^Delivered-To: (.*)$/m.exec(mail)?.[1];
@@ -177,7 +176,7 @@ test("no such user, at Postfix and at Exim: the cause on top; sent again it goes
 test("the plain command of the notice works with the mail that is attached", async () => {
   const mark = makeMark();
   assert.equal((await alice(`shoal send --anyway --to lost@post.example --subject ${mark} --body text`)).status, 0);
-  await untilQueueIsEmpty(60);
+  await untilQueueIsEmpty();
   const { bytes } = await notice(mark);
   const attached = bytes.split("Content-Type: message/rfc822\n\n")[1]?.split("\n--notice-")[0] ?? "";
   await postfixKnows(["carol", "lost"]);
@@ -185,7 +184,7 @@ test("the plain command of the notice works with the mail that is attached", asy
   const login = "ssh -F none -i .config/shoal/default/id_ed25519 -o BatchMode=yes";
   const again = await alice(`${login} ${command.replace(" send ", " send-anyway ")}`, attached);
   assert.equal(again.status, 0, again.err);
-  await untilQueueIsEmpty(60);
+  await untilQueueIsEmpty();
   assert.equal((await atPost(mark)).length, 1);
   await postfixKnows(["carol"]);
 });
@@ -213,8 +212,8 @@ test("killed at any moment, each notice comes once", async () => {
   }
   // smtpd gives a way that has failed a pause.
   await asRoot("out", "sv restart smtpd");
-  await until("smtpd of out", 30, async () => await answers("127.0.0.1", 10_025));
-  await untilQueueIsEmpty(120);
+  await until("smtpd of out", async () => await answers("127.0.0.1", 10_025));
+  await untilQueueIsEmpty();
   for (const mark of marks) {
     const { bytes } = await notice(mark);
     assert.match(bytes, /^Subject: Not delivered: nobody@post\.example$/m);
@@ -229,7 +228,7 @@ test("a certificate that becomes wrong after mail was accepted is named: late at
   );
   await asRoot("out", "sv restart submit");
   await smtpdWith({ "bounce warn-interval": "4s", "queue ttl": "25s" });
-  await until("the way is fine", 30, async () => (await alice("shoal check carol@post.example")).status === 0);
+  await until("the way is fine", async () => (await alice("shoal check carol@post.example")).status === 0);
   // Of another name, over its time, and by nobody that is trusted: only the first two can be told once it is trusted.
   const fresh =
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -batch -quiet -subj /CN=other.example " +
@@ -238,7 +237,7 @@ test("a certificate that becomes wrong after mail was accepted is named: late at
     "post",
     `sv down postfix; postfix stop || true; cd /etc/mail-tls; ${fresh}; chgrp postfix key.pem; chmod 640 key.pem; sv up postfix`,
   );
-  await until("Postfix", 20, async () => await answers("mx.post.example", 25));
+  await until("Postfix", async () => await answers("mx.post.example", 25));
   const mark = makeMark();
   const strict = await alice(`shoal send --strict --to carol@post.example --subject ${mark} --body 'only protected'`);
   assert.equal(strict.status, 0, strict.err);
@@ -250,7 +249,7 @@ test("a certificate that becomes wrong after mail was accepted is named: late at
   );
   await asRoot("out", "sv restart submit smtpd");
   let late = "";
-  await until("a notice that it is late", 90, async () => {
+  await until("a notice that it is late", async () => {
     await stage().exec("out", ["smtpctl", "schedule", "all"]);
     late = (await mails(mark)).find(({ bytes }) => bytes.includes("Subject: Delayed: "))?.bytes ?? "";
     return late !== "";
@@ -259,7 +258,7 @@ test("a certificate that becomes wrong after mail was accepted is named: late at
   assert.match(late, /certificate for another name.*\(certificate-host-mismatch,\s+mx\.post\.example\)/s);
   assert.match(late, /^ {2}ssh \S+ send-anyway carol@post\.example < message\.eml$/m);
   let over = { file: "", bytes: "" };
-  await until("a notice that it is given up", 120, async () => {
+  await until("a notice that it is given up", async () => {
     await stage().exec("out", ["smtpctl", "schedule", "all"]);
     over = (await mails(mark)).find(({ bytes }) => bytes.includes("Subject: Not delivered: ")) ?? over;
     return over.bytes !== "";
@@ -269,7 +268,7 @@ test("a certificate that becomes wrong after mail was accepted is named: late at
   assert.deepEqual(await atPost(mark), []);
   const again = await alice(`shoal send --again ${over.file} --anyway`);
   assert.equal(again.status, 0, again.err);
-  await untilQueueIsEmpty(90);
+  await untilQueueIsEmpty();
   assert.equal((await atPost(mark)).length, 1);
 });
 

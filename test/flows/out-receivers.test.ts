@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { siteMachines } from "#fleet/plan.ts";
-import { until } from "#test/drills/taken/scene.ts";
+import { until } from "#test/until.ts";
 import {
   type Kind,
   kinds,
@@ -37,7 +37,7 @@ async function trustReceivers(): Promise<void> {
     "out",
     `sed -i 's|^server:|&\\n  trust-anchor-file: /etc/unbound/anchor|' /etc/unbound/shoal.conf; sv restart resolver smtpd submit`,
   );
-  await until("out is back", 30, async () => (await alice(`${ssh} limits`)).status === 0);
+  await until("out is back", async () => (await alice(`${ssh} limits`)).status === 0);
 }
 
 interface Ran {
@@ -59,7 +59,6 @@ const ssh =
 async function alice(script: string, input = ""): Promise<Ran> {
   const { status, stdout, stderr } = await stage().exec("user", asPerson("alice", script), {
     input,
-    timeoutSeconds: 120,
   });
   return { status, out: stdout.toString("latin1"), err: stderr };
 }
@@ -164,7 +163,7 @@ test("one message to a good and a bad server leaves by two ways, once each", asy
 });
 
 test("what was taken arrived once, over TLS from the first address, or as it could from the second", async () => {
-  await until("an empty queue", 60, async () => (await queued()).length === 0);
+  await until("an empty queue", async () => (await queued()).length === 0);
   const found = await received();
   const { first, second } = addresses();
   const { cases } = receivers;
@@ -199,7 +198,7 @@ test("a server that turns away weak mail gets strong mail at once, and the other
   const turnAway = async (address: string, mx: string, isUnwanted: boolean): Promise<void> => {
     const line = isUnwanted ? `${address} 421 4.7.0 not you\n` : "";
     await asRoot(receiverMachine("postfix"), `cat > ${pickyFile}; postfix reload`, line);
-    await until("the new rule", 20, async () => {
+    await until("the new rule", async () => {
       const greeting = await asRoot("out", `nc -w 3 -s ${address} ${mx} 25 </dev/null || true`);
       return greeting.startsWith(isUnwanted ? "421" : "220");
     });
@@ -218,14 +217,14 @@ test("a server that turns away weak mail gets strong mail at once, and the other
     await turnAway(address, mx, true);
     const already = await tries();
     await send(verb, domain, `${verb} waits`);
-    await until("it was turned away", 30, async () => (await tries()) > already);
+    await until("it was turned away", async () => (await tries()) > already);
     await send(other, otherDomain, `${other} does not wait`);
-    await until("the other mail", 30, async () => (await received()).get(`${other} does not wait`)?.length === 1);
+    await until("the other mail", async () => (await received()).get(`${other} does not wait`)?.length === 1);
     assert.equal((await received()).get(`${verb} waits`), undefined);
   }
   await turnAway(first, two.mx, false);
   // smtpd gives a way that failed a pause of 15 seconds.
-  await until("what had waited", 60, async () => {
+  await until("what had waited", async () => {
     await asRoot("out", "smtpctl schedule all");
     return (await queued()).length === 0;
   });

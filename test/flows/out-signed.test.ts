@@ -5,10 +5,10 @@ import { readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { networkFolder } from "#fleet/cell/places.ts";
 import { tryExec } from "#host/exec.ts";
-import { until } from "#test/drills/taken/scene.ts";
 import { makeMark } from "#test/marks/marks.ts";
 import { describeFindings } from "#test/marks/search.ts";
 import { searchStage } from "#test/marks/stage-search.ts";
+import { until } from "#test/until.ts";
 import { eximLog } from "#test/world/exim.ts";
 import { inbox } from "#test/world/send.ts";
 import { asPerson } from "#test/world/stage.ts";
@@ -36,13 +36,12 @@ async function send(person: string, message: string | Buffer, command = "send-an
   const line = `ssh -F none ${key} ${person}@out.mail.${domain} ${command}`;
   const { status, stdout, stderr } = await stage().exec("user", asPerson(person, line), {
     input: message,
-    timeoutSeconds: 240,
   });
   return { status, out: stdout.toString("latin1"), err: stderr };
 }
 
 async function asRoot(machine: string, script: string, input: Uint8Array | string = ""): Promise<string> {
-  const { status, stdout, stderr } = await stage().exec(machine, ["sh", "-ec", script], { input, timeoutSeconds: 240 });
+  const { status, stdout, stderr } = await stage().exec(machine, ["sh", "-ec", script], { input });
   assert.equal(status, 0, stderr);
   return stdout.toString("latin1");
 }
@@ -58,7 +57,7 @@ async function queued(): Promise<string> {
 /** Mail with this text that came to one of the strangers, once there is so much of it. */
 async function arrived(text: string, count = 1, stranger = post): Promise<Buffer[]> {
   let mails: Buffer[] = [];
-  await until(`mail with "${text}"`, 240, async () => {
+  await until(`mail with "${text}"`, async () => {
     mails = (await inbox(stage().exec, stranger)).filter((mail) => mail.includes(text));
     return mails.length >= count;
   });
@@ -93,7 +92,7 @@ async function verdicts(mails: readonly Buffer[]): Promise<Verdicts[]> {
   const wire = mails.map((mail) => Buffer.from(mail.toString("latin1").replaceAll(/\r?\n/g, "\r\n"), "latin1"));
   const input = wire.map((mail) => `${mail.toString("base64")}\n`).join("");
   const lines = async (...command: string[]): Promise<string[]> => {
-    const { status, stdout, stderr } = await stage().exec("user", command, { input, timeoutSeconds: 300 });
+    const { status, stdout, stderr } = await stage().exec("user", command, { input });
     assert.equal(status, 0, stderr);
     return stdout.toString("latin1").trim().split("\n");
   };
@@ -253,11 +252,7 @@ test("a spam filter, or its way, that is away: nothing is lost, and later it goe
     assert.equal(status, 75, `without ${service}: ${err}`);
     assert.match(err, /nothing was sent/);
     await asRoot(machine, `sv up ${service}`);
-    await until(
-      `${service} again`,
-      240,
-      async () => (await send("alice", text.replace("later", service))).status === 0,
-    );
+    await until(`${service} again`, async () => (await send("alice", text.replace("later", service))).status === 0);
     await arrived(`Subject: signed-${service}`);
   }
   assert.equal((await inbox(stage().exec, post)).filter((mail) => mail.includes("signed-later")).length, 0);
@@ -309,7 +304,7 @@ function realSpam(): string {
 
 test("who is refused again and again sends nothing for a while, and others go on", async () => {
   let refused = 0;
-  await until("too much at a time", 300, async () => {
+  await until("too much at a time", async () => {
     const { status, err } = await send("alice", realSpam());
     if (status === 77) refused++;
     else assert.match(err, /too much mail from this account in a short time: wait [0-9]+ minutes; nothing was sent/);
@@ -326,7 +321,7 @@ test("who is refused again and again sends nothing for a while, and others go on
 async function shoalctl(...args: readonly string[]): Promise<{ status: number | null; out: string; err: string }> {
   const main = new URL("../../src/fleet/main.ts", import.meta.url).pathname;
   const all = [main, ...args, "--fleet", stage().fleetFile];
-  const { status, stdout, stderr } = await tryExec(process.execPath, all, { timeoutSeconds: 120 });
+  const { status, stdout, stderr } = await tryExec(process.execPath, all, { timeoutSeconds: 300 });
   return { status, out: stdout.toString("utf8"), err: stderr };
 }
 
@@ -351,9 +346,9 @@ test("keys are rolled without a gap: the next ones are known already, and the on
   const rolled = await shoalctl("dkim", "roll");
   assert.equal(rolled.status, 0, rolled.err);
   assert.deepEqual(await stage().up(), ["alpha-out"]);
-  await until("the machine", 240, async () => (await send("bob", "", "limits")).status === 0);
+  await until("the machine", async () => (await send("bob", "", "limits")).status === 0);
   const mail = message("signed-rolled", "words\n").replaceAll(/alice/gi, "bob");
-  await until("the spam filter", 240, async () => (await send("bob", mail)).status === 0);
+  await until("the spam filter", async () => (await send("bob", mail)).status === 0);
   const [now] = await arrived("Subject: signed-rolled");
   const [old] = await arrived("Subject: signed-bob");
   assert.ok(now !== undefined && old !== undefined);

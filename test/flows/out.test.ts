@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { audit } from "#fleet/accounts/verify-verb.ts";
 import { siteMachines } from "#fleet/plan.ts";
-import { until } from "#test/drills/taken/scene.ts";
 import { makeMark } from "#test/marks/marks.ts";
 import { describeFindings } from "#test/marks/search.ts";
 import { searchStage } from "#test/marks/stage-search.ts";
+import { until } from "#test/until.ts";
 import { inbox } from "#test/world/send.ts";
 import { asPerson } from "#test/world/stage.ts";
 import { post } from "#test/world/world.ts";
@@ -26,7 +26,6 @@ interface Ran {
 async function run(person: string, command: string, input = ""): Promise<Ran> {
   const { status, stdout, stderr } = await stage().exec("user", asPerson(person, command), {
     input,
-    timeoutSeconds: 60,
   });
   return { status, out: stdout.toString("latin1"), err: stderr };
 }
@@ -46,12 +45,12 @@ async function answers(host: string, port: number): Promise<boolean> {
 /** Its master outlives the script that runit started. */
 async function stopPostfix(): Promise<void> {
   await asRoot("post", "sv down postfix; postfix stop || true");
-  await until("no Postfix", 20, async () => !(await answers("mx.post.example", 25)));
+  await until("no Postfix", async () => !(await answers("mx.post.example", 25)));
 }
 
 async function startPostfix(): Promise<void> {
   await asRoot("post", "sv up postfix");
-  await until("Postfix", 20, async () => await answers("mx.post.example", 25));
+  await until("Postfix", async () => await answers("mx.post.example", 25));
 }
 
 async function received(text: string): Promise<string[]> {
@@ -65,8 +64,8 @@ async function queued(): Promise<string> {
 }
 
 /** The mail with this text in it, once Postfix has it and `out` has not. */
-async function delivered(text: string, seconds = 30): Promise<string> {
-  await until("the mail", seconds, async () => {
+async function delivered(text: string): Promise<string> {
+  await until("the mail", async () => {
     await stage().exec("out", ["smtpctl", "schedule", "all"]);
     return (await received(text)).length > 0 && (await queued()) === "";
   });
@@ -120,8 +119,8 @@ test("sent anyway it arrives from the second address, without a trace of its sen
 test("mail to an account of the fleet comes through `in`, sealed like any other", async () => {
   const { status, err } = await run("alice", "shoal send --to bob@shoal.example --subject inside --body 'from alice'");
   assert.equal(status, 0, err);
-  await until("an empty queue", 20, async () => (await queued()) === "");
-  await untilAllArrived(stage(), 30);
+  await until("an empty queue", async () => (await queued()) === "");
+  await untilAllArrived(stage());
   const mails = await receivedBy(stage(), "bob");
   assert.equal(mails.filter(({ bytes }) => bytes.includes("from alice")).length, 1);
 });
@@ -190,10 +189,10 @@ test("a device that was removed sends no more", async () => {
   const trust = await last(`shoal account add-device '${words}' --yes`);
   await stage().as("alice", `${trust} --profile phone`);
   const limits = `ssh -F none -i .config/shoal/phone/id_ed25519 -o BatchMode=yes alice@out.mail.${domain} limits`;
-  await until("the new device may send", 10, async () => (await run("alice", limits)).status === 0);
+  await until("the new device may send", async () => (await run("alice", limits)).status === 0);
   const device = (await stage().as("alice", "ssh-keygen -lf .config/shoal/phone/id_ed25519.pub")).split(" ")[1] ?? "";
   await stage().as("alice", `shoal account remove-device ${device} --yes`);
-  await until("the removed one may not", 10, async () => {
+  await until("the removed one may not", async () => {
     const { status, err } = await run("alice", limits);
     return status === 255 && err.includes("Permission denied");
   });
@@ -224,7 +223,7 @@ test("no word of a message lies on a disk of ours: not while it waits, nor when 
 
   assert.match(await queued(), /carol@post\.example/);
   await startPostfix();
-  await delivered(mark, 90);
+  await delivered(mark);
   await nothingOf(mark);
   const planted = makeMark();
   const plant = ["sh", "-c", "cat > /var/spool/smtpd/queue/planted"];
@@ -241,7 +240,7 @@ test("with a certificate that is trusted it is sent strictly; strict mail waits 
   await asRoot("out", "cat >> /etc/ssl/certs/ca-certificates.crt; sv restart smtpd submit", certificate);
   const send = async (options: string): Promise<Ran> =>
     await run("alice", `shoal send --strict --to carol@post.example ${options}`);
-  await until("the way is fine", 20, async () => (await run("alice", "shoal check carol@post.example")).status === 0);
+  await until("the way is fine", async () => (await run("alice", "shoal check carol@post.example")).status === 0);
   const strict = await send("--body 'strictly sent'");
   assert.equal(strict.status, 0, strict.err);
   const own = siteMachines(stage().fleet, stage().fleet.live).find(({ role }) => role === "out");
@@ -256,15 +255,15 @@ test("with a certificate that is trusted it is sent strictly; strict mail waits 
   await startPostfix();
   const waiting = await send("--body 'strict and waiting'");
   assert.equal(waiting.status, 0, waiting.err);
-  await until("smtpd has looked at the certificate", 30, async () => {
+  await until("smtpd has looked at the certificate", async () => {
     const log = (await asRoot("out", "smtpctl schedule all >&2; cat /run/log/smtpd/current")).toString();
     return log.includes("certificate verification failed");
   });
   await asRoot("out", "sv restart submit");
-  await until("shoal-submit is back", 20, async () => (await ssh("", "limits")).status === 0);
+  await until("shoal-submit is back", async () => (await ssh("", "limits")).status === 0);
   const weak = await run("alice", "shoal send --anyway --to carol@post.example --body 'weak and quick'");
   assert.equal(weak.status, 0, weak.err);
-  await until("the weak mail", 20, async () => (await received("weak and quick")).length === 1);
+  await until("the weak mail", async () => (await received("weak and quick")).length === 1);
   assert.deepEqual(await received("strict and waiting"), []);
   assert.equal((await queued()).trim().split("\n").length, 1);
   await asRoot("out", "smtpctl remove all");

@@ -17,12 +17,12 @@ const stage = flowStage();
 depositKeyTests(stage);
 sshFeatureTests(stage, {
   "the link key of `in`": (open) => ({
-    run: (script) => open.exec("in", ["sh", "-c", script], { timeoutSeconds: 30 }),
+    run: (script) => open.exec("in", ["sh", "-c", script]),
     ssh: "ssh -F none -i /etc/shoal/shoal-courier/alpha-fetch -o BatchMode=yes -o UserKnownHostsFile=/etc/shoal/shoal-courier/known_hosts",
     to: `deposit@${open.address("fetch")}`,
   }),
   "account bob": (open) => ({
-    run: (script) => open.exec("user", asPerson("bob", script), { timeoutSeconds: 30 }),
+    run: (script) => open.exec("user", asPerson("bob", script)),
     ssh: "ssh -F none -i ~/.config/shoal/default/id_ed25519 -o BatchMode=yes",
     to: `bob@${open.address("fetch")}`,
   }),

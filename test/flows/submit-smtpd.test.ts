@@ -91,7 +91,7 @@ async function endProgram(): Promise<void> {
 
 async function arrives(subject: string): Promise<number> {
   const count = (): number => world.taken.filter(({ message }) => message.includes(`Subject: ${subject}\r\n`)).length;
-  for (let turn = 0; turn < 200 && count() === 0; turn += 1) await sleep(50);
+  for (let turn = 0; turn < 2000 && count() === 0; turn += 1) await sleep(50);
   return count();
 }
 

@@ -226,7 +226,7 @@ test("a connection that is cut in the middle of a message sends nothing, nor doe
 });
 
 async function appears(path: string): Promise<void> {
-  for (let turn = 0; turn < 100 && !existsSync(path); turn += 1) await sleep(50);
+  for (let turn = 0; turn < 1000 && !existsSync(path); turn += 1) await sleep(50);
 }
 
 async function ended(child: ReturnType<SshStage["start"]>): Promise<void> {

@@ -61,7 +61,6 @@ test("killed at any moment", { timeout: 300_000 }, async (context) => {
     await until(
       () => NAMES.every((name) => machine.audit(name).head !== null),
       () => machine.program.log,
-      60,
     );
     const devices = NAMES.map((name) => look(machine, name, isOver));
     const couriers = NAMES.map((name) => deliver(machine, name, isOver));
@@ -94,7 +93,6 @@ test("killed at any moment", { timeout: 300_000 }, async (context) => {
       await until(
         () => machine.audit(name).head?.last.seq === last,
         () => JSON.stringify(machine.audit(name).findings),
-        60,
       );
       assert.deepEqual(machine.audit(name).findings, []);
       const entries = parseEntries(readFileSync(machine.path(name, "ledger/entries")), last);

@@ -21,8 +21,6 @@ import { makeKey } from "#test/owner.ts";
 import { childrenOf } from "./children.ts";
 import { LedgerMachine, type LedgerMachineOptions } from "./ledger-machine.ts";
 
-const UNTIL_SECONDS = 60;
-
 async function withLedger(
   options: LedgerMachineOptions,
   run: (machine: LedgerMachine) => Promise<void>,
@@ -40,7 +38,6 @@ async function untilShown(machine: LedgerMachine, name: string, last: number): P
   await until(
     () => machine.audit(name).head?.last.seq === last,
     () => JSON.stringify(machine.audit(name).findings) + machine.program.log,
-    UNTIL_SECONDS,
   );
   assert.deepEqual(machine.audit(name).findings, []);
 }
@@ -98,7 +95,6 @@ test("no head before the operator has listed the key, and none but by the operat
     await until(
       () => readFileSync(machine.path("bob", "ledger/signers")).includes(`# time ${list2.time}`),
       () => "",
-      UNTIL_SECONDS,
     );
     await machine.program.kill();
     await machine.program.start();
@@ -127,7 +123,6 @@ test("a folder that is missing, changed or put back to an older state is written
     await until(
       async () => ((await machine.status()).machines[0]?.failed ?? 0) === 1,
       () => "",
-      UNTIL_SECONDS,
     );
     machine.addFolders("alice");
     await untilShown(machine, "alice", 5);
@@ -148,7 +143,6 @@ test("heads come in time where nothing happens, and stand still when the clock g
     await until(
       () => timeOf("alice") > first + 2 && timeOf("bob") > first + 2,
       () => machine.program.log,
-      UNTIL_SECONDS,
     );
     const { memory } = machine.audit("alice");
     machine.shiftClock(-3000);
@@ -158,7 +152,6 @@ test("heads come in time where nothing happens, and stand still when the clock g
     await until(
       () => machine.audit("alice").head?.last.seq === 1,
       () => "",
-      UNTIL_SECONDS,
     );
     await machine.program.kill();
     await machine.program.start();
@@ -166,7 +159,6 @@ test("heads come in time where nothing happens, and stand still when the clock g
     await until(
       () => machine.audit("alice").head?.last.seq === 2,
       () => "",
-      UNTIL_SECONDS,
     );
     assert.ok(timeOf("alice") >= before);
     const { findings } = machine.audit("alice", memory);
@@ -178,7 +170,6 @@ test("heads come in time where nothing happens, and stand still when the clock g
     await until(
       () => timeOf("alice") > before + 1,
       () => "",
-      UNTIL_SECONDS,
     );
     assert.deepEqual(machine.audit("alice", memory).findings, []);
   });
@@ -208,7 +199,6 @@ test("a machine that is stuck, away or full holds up no answer, and gets all of 
     await until(
       async () => ((await machine.status()).machines[0]?.failed ?? 0) > 0,
       () => machine.program.log,
-      UNTIL_SECONDS,
     );
     const { head } = machine.audit("alice");
     assert.equal(head?.last.seq, 9, "the head that was there is there");
@@ -223,7 +213,6 @@ test("a machine that is stuck, away or full holds up no answer, and gets all of 
     await until(
       () => machine.audit("alice").head?.last.seq === 11,
       () => machine.program.log,
-      UNTIL_SECONDS,
     );
     const findings = machine.audit("alice").findings.map(({ code, seq }) => [code, seq]);
     assert.deepEqual(findings, [["MISSING", 10]], "the mail that this test took away, and nothing else");
@@ -272,7 +261,6 @@ test("a ledger that has lost its store, or has an old one, begins no other histo
     await until(
       async () => (await machine.status()).lostCount === 2,
       () => machine.program.log,
-      UNTIL_SECONDS,
     );
     const { status, stdout } = await machine.run("adopt");
     assert.equal(status, 0, stdout);

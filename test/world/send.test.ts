@@ -86,11 +86,14 @@ test("an emptying queue is waited for, one that stays is an error that shows the
   const outputs = ['{"queue_id": "AB"}\n', '{"queue_id": "AB"}\n', ""];
   const emptying: RunOnMachine = () =>
     Promise.resolve({ status: 0, stdout: Buffer.from(outputs.shift() ?? ""), stderr: "" });
-  await waitForEmptyQueue(emptying, post, 10, 0.001);
+  await waitForEmptyQueue(emptying, post, { timeoutSeconds: 10, pauseSeconds: 0.001 });
   assert.deepEqual(outputs, []);
-  await assert.rejects(waitForEmptyQueue(answering('{"queue_id": "AB"}\n').run, post, 0.01, 0.001), {
-    code: "TIMEOUT",
-  });
+  await assert.rejects(
+    waitForEmptyQueue(answering('{"queue_id": "AB"}\n').run, post, { timeoutSeconds: 0.01, pauseSeconds: 0.001 }),
+    {
+      code: "TIMEOUT",
+    },
+  );
   await assert.rejects(queue(answering("", 1).run, exim), HostError);
 });
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { HostError } from "#core/errors.ts";
 import type { ExecOptions, ExecResult } from "#host/exec.ts";
 import { dotStuffed } from "#test/corpus/dot-stuffing.ts";
+import { PATIENCE_SECONDS } from "#test/until.ts";
 import { eximLog } from "#test/world/exim.ts";
 import { inboxMaildir } from "#test/world/machine-parts.ts";
 import { postfixLog } from "#test/world/postfix.ts";
@@ -55,7 +56,7 @@ export async function submitAll(
     dotStuffed(message),
   ]);
   const input = Buffer.concat([Buffer.from("EHLO localhost\r\n"), ...commands, Buffer.from("QUIT\r\n")]);
-  const { stdout } = await run(stranger.machine, overLoopback, { input, timeoutSeconds: 120 });
+  const { stdout } = await run(stranger.machine, overLoopback, { input });
   const said = stdout.toString("latin1");
   const ids = [...said.matchAll(/^250 (?:2\.0\.0 Ok: queued as |OK id=)(\S+)\r$/gm)].map(([, id]) => id ?? "");
   const refusal = /^[45]\d\d .*$/m.exec(said)?.[0];
@@ -77,7 +78,6 @@ export async function sendmail(
 ): Promise<void> {
   const { status, stderr } = await run(stranger.machine, ["sendmail", "-f", from, "-i", "--", ...to], {
     input: message,
-    timeoutSeconds: 60,
   });
   if (status !== 0) throw new HostError("EXEC", `sendmail on "${stranger.machine}" failed: ${stderr.trim()}`);
 }
@@ -85,7 +85,7 @@ export async function sendmail(
 /** Ids of the mails that a stranger still holds. */
 export async function queue(run: RunOnMachine, stranger: Stranger): Promise<string[]> {
   const command = stranger.kind === "postfix" ? ["postqueue", "-j"] : ["exim4", "-bpr"];
-  const { status, stdout, stderr } = await run(stranger.machine, command, { timeoutSeconds: 30 });
+  const { status, stdout, stderr } = await run(stranger.machine, command);
   if (status !== 0) throw new HostError("EXEC", `"${stranger.machine}" can't list its queue: ${stderr.trim()}`);
   const text = stdout.toString("utf8");
   return stranger.kind === "postfix" ? postfixQueue(text) : eximQueue(text);
@@ -98,8 +98,7 @@ export async function queue(run: RunOnMachine, stranger: Stranger): Promise<stri
 export async function waitForEmptyQueue(
   run: RunOnMachine,
   stranger: Stranger,
-  timeoutSeconds: number,
-  pauseSeconds = 0.2,
+  { timeoutSeconds = PATIENCE_SECONDS, pauseSeconds = 0.2 } = {},
 ): Promise<void> {
   const deadline = performance.now() + timeoutSeconds * 1000;
   for (;;) {
@@ -122,14 +121,14 @@ export async function waitForEmptyQueue(
 /** Makes a stranger try everything it holds now. */
 export async function flushQueue(run: RunOnMachine, stranger: Stranger): Promise<void> {
   const command = stranger.kind === "postfix" ? ["postqueue", "-f"] : ["exim4", "-qf"];
-  const { status, stderr } = await run(stranger.machine, command, { timeoutSeconds: 120 });
+  const { status, stderr } = await run(stranger.machine, command);
   if (status !== 0) throw new HostError("EXEC", `"${stranger.machine}" can't flush its queue: ${stderr.trim()}`);
 }
 
 /** The whole mail log of a stranger. */
 export async function readLog(run: RunOnMachine, stranger: Stranger): Promise<string> {
   const path = stranger.kind === "postfix" ? postfixLog : eximLog;
-  const { status, stdout, stderr } = await run(stranger.machine, ["cat", path], { timeoutSeconds: 30 });
+  const { status, stdout, stderr } = await run(stranger.machine, ["cat", path]);
   if (status !== 0) throw new HostError("FILE", `can't read the log of "${stranger.machine}": ${stderr.trim()}`);
   return stdout.toString("utf8");
 }
@@ -146,7 +145,6 @@ export async function inbox(run: RunOnMachine, stranger: Pick<Stranger, "machine
   const script =
     'cd "$1" 2>/dev/null || exit 0; for f in $(ls -tr); do printf "%s\\n" "$(wc -c < "$f")"; cat "$f"; done';
   const { status, stdout, stderr } = await run(stranger.machine, ["sh", "-c", script, "sh", `${inboxMaildir}/new`], {
-    timeoutSeconds: 60,
     maxOutputBytes: 1024 * 1024 * 1024,
   });
   if (status !== 0) throw new HostError("FILE", `can't read the inbox of "${stranger.machine}": ${stderr.trim()}`);

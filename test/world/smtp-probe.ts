@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE_SECONDS } from "#test/until.ts";
 
 /** What a server answers to each line, from the greeting on; ends with QUIT. */
 export function smtpDialogue(address: string, port: number, lines: readonly string[]): Promise<string[]> {
@@ -8,7 +9,7 @@ export function smtpDialogue(address: string, port: number, lines: readonly stri
     const answers: string[] = [];
     const rest = [...lines, "QUIT"];
     let text = "";
-    socket.setTimeout(20_000, () => socket.destroy(new Error(`${address}:${port} is silent`)));
+    socket.setTimeout(60_000, () => socket.destroy(new Error(`${address}:${port} is silent`)));
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
       // A reply's last line has a space behind the code.
@@ -25,7 +26,7 @@ export function smtpDialogue(address: string, port: number, lines: readonly stri
 }
 
 /** Waits until a server would take mail for an address. */
-export async function untilAccepting(address: string, recipient: string, seconds: number): Promise<void> {
+export async function untilAccepting(address: string, recipient: string, seconds = PATIENCE_SECONDS): Promise<void> {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     const dialogue = smtpDialogue(address, 25, ["EHLO probe.world.example", "MAIL FROM:<>", `RCPT TO:<${recipient}>`]);

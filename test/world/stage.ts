@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { HostError } from "#core/errors.ts";
 import { addAccounts } from "#fleet/accounts/add-accounts.ts";
 import type { Addition } from "#fleet/accounts/additions.ts";
-import type { Operator } from "#fleet/accounts/change.ts";
+import { type Operator, waitUntilTaken } from "#fleet/accounts/change.ts";
 import { createDirectory } from "#fleet/accounts/create-directory.ts";
 import { operatorOf } from "#fleet/accounts/operator.ts";
 import { bringUp } from "#fleet/bring-up.ts";
@@ -28,6 +28,7 @@ import { unixTime } from "#host/clock.ts";
 import { type ExecOptions, type ExecResult, exec } from "#host/exec.ts";
 import { makeFolder } from "#host/files.ts";
 import { type Lock, takeLock } from "#host/lock.ts";
+import { PATIENCE_SECONDS } from "#test/until.ts";
 import { bundle, programs } from "#tools/build.ts";
 import { additionOf, type MoreAccount } from "./more-accounts.ts";
 import { untilAccepting } from "./smtp-probe.ts";
@@ -35,7 +36,7 @@ import { type WorldOptions, worldAddresses, worldMachines, worldPackages } from 
 import type { ResourceRecord } from "./zones.ts";
 
 export interface StageOptions {
-  /** Names the fleet; the world is `w` and this. */
+  /** Names the fleet, in at most ten letters and digits; the world is `w` and this. */
   name: string;
   /** Second number of the fleet's addresses (10.N.0.0/16); the world has the next one. Default: numbers that no other stage has. */
   net?: number;
@@ -71,7 +72,7 @@ export interface Stage {
   world: string;
   /** Address of a machine of the fleet, by role. */
   address(role: string): string;
-  /** Runs a command as root of a machine: a role of the fleet, or a machine of the world. */
+  /** Runs a command as root of a machine: a role of the fleet, or a machine of the world. It is given five minutes. */
   exec: (machine: string, command: readonly string[], options?: ExecOptions) => Promise<ExecResult>;
   /** The same command line for a program that is to be spawned. */
   command(machine: string, command: readonly string[]): Promise<[string, ...string[]]>;
@@ -89,6 +90,8 @@ export interface Stage {
 }
 
 const domain = "shoal.example";
+/** A command that takes longer hangs. */
+const COMMAND_SECONDS = 300;
 
 /** Builds the programs, starts the world and the fleet, and gives every person an account. */
 export async function openStage(options: StageOptions): Promise<Stage> {
@@ -188,7 +191,8 @@ limits:
       if (first === undefined) throw new TypeError(`the stage has no machine of role "${role}"`);
       return first.address;
     },
-    exec: (machine, command, execOptions) => execInCell(...networkOf(machine), command, execOptions),
+    exec: (machine, command, execOptions) =>
+      execInCell(...networkOf(machine), command, { timeoutSeconds: COMMAND_SECONDS, ...execOptions }),
     command: (machine, command) => cellCommand(...networkOf(machine), command),
     async as(person, command, execOptions) {
       const result = await stage.exec("user", asPerson(person, command), execOptions);
@@ -202,8 +206,10 @@ limits:
     up: () => bringUp(fleet, onProgress),
     operator: () => operatorOf(fleet, fleetFile, [operatorKey]),
     async add(additions) {
-      const late = await addAccounts(await stage.operator(), additions);
-      if (late.length > 0) throw new Error(`accounts are not on ${late.join(", ")} after 10 s`);
+      const operator = await stage.operator();
+      let late = await addAccounts(operator, additions);
+      if (late.length > 0) late = await waitUntilTaken(operator.ledger, PATIENCE_SECONDS);
+      if (late.length > 0) throw new Error(`accounts are not on ${late.join(", ")} after ${PATIENCE_SECONDS} s`);
     },
     async close() {
       await destroyCells(options.name);
@@ -240,7 +246,7 @@ limits:
     onProgress("accounts");
     const additions = (options.moreAccounts ?? []).map((account) => additionOf(account, domain, unixTime()));
     await stage.add([...requests, ...additions]);
-    if (people[0] !== undefined) await untilAccepting(stage.address("in"), `${people[0]}@${domain}`, 30);
+    if (people[0] !== undefined) await untilAccepting(stage.address("in"), `${people[0]}@${domain}`);
     return stage;
   } catch (error) {
     await stage.close();

@@ -19,19 +19,17 @@ export const attemptsOf: Readonly<Record<string, readonly Attempt<Scene>[]>> = {
   "spam-out-root": spamOutRootAttempts,
 };
 
-/** Opens a fleet, runs one drill after another on it and closes it, whatever happens. */
-export async function runDrills(
-  names: readonly string[],
+/** Opens a fleet of the drill's name, runs the drill on it and closes it, whatever happens. */
+export async function runDrill(
+  name: string,
   tell: (text: string) => void,
-): Promise<Map<string, DrillReport & Partial<MailboxTally>>> {
-  const scene = await openScene({ name: "taken" }, tell);
+): Promise<DrillReport & Partial<MailboxTally>> {
+  const attempts = attemptsOf[name];
+  if (attempts === undefined) throw new TypeError(`no drill "${name}"`);
+  const scene = await openScene({ name: name.replaceAll("-", "").slice(0, 10) }, tell);
   try {
-    const reports = new Map<string, DrillReport & Partial<MailboxTally>>();
-    for (const name of names) {
-      const report = await runAttempts(attemptsOf[name] ?? [], scene, tell);
-      reports.set(name, name === "fetch-root" ? { ...report, ...mailboxTally(scene) } : report);
-    }
-    return reports;
+    const report = await runAttempts(attempts, scene, tell);
+    return name === "fetch-root" ? { ...report, ...mailboxTally(scene) } : report;
   } finally {
     await scene.stage.close();
   }

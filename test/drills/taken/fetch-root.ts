@@ -3,6 +3,7 @@
 import { parseChain, printChain } from "#core/account/chain.ts";
 import { sendRaw, untilAllArrived } from "#test/flows/mail-flow.ts";
 import { lineOf } from "#test/owner.ts";
+import { until } from "#test/until.ts";
 import { asPerson } from "#test/world/stage.ts";
 import type { Attempt } from "./attempt.ts";
 import {
@@ -21,7 +22,6 @@ import {
   type Scene,
   sealLines,
   standingAt,
-  until,
   untilSame,
   withThief,
 } from "./scene.ts";
@@ -36,7 +36,7 @@ async function copyOver(scene: Scene): Promise<void> {
 /** Starts accept again, which makes every file anew. */
 async function regenerate(scene: Scene): Promise<void> {
   await asRoot(scene, "fetch", "sv -w 10 restart /etc/service/accept");
-  await until("fetch has alice's keys", 20, async () => {
+  await until("fetch has alice's keys", async () => {
     const lines = await authorizedKeys(scene, "fetch", "alice");
     return lines.includes(lineOf(scene.alice.laptop)) && !lines.includes(lineOf(scene.thief));
   });
@@ -44,7 +44,7 @@ async function regenerate(scene: Scene): Promise<void> {
 
 async function steal(scene: Scene): Promise<string[]> {
   const sftp = `rm -rf ${stolen}; mkdir ${stolen} && printf 'get mail/* ${stolen}/\\n' | sftp -q -b - -i /root/thief alice@fetch.mail.${domain}`;
-  await scene.stage.exec("user", ["sh", "-c", sftp], { timeoutSeconds: 30 });
+  await scene.stage.exec("user", ["sh", "-c", sftp]);
   return (await asRoot(scene, "user", `ls ${stolen} 2>/dev/null || true`)).split("\n").filter(Boolean);
 }
 
@@ -55,7 +55,7 @@ export const fetchRootAttempts: readonly Attempt<Scene>[] = [
     async run(scene) {
       const data = Buffer.from("From: carol@post.example\r\nSubject: sealed\r\n\r\nFor alice alone.\r\n.\r\n");
       await sendRaw(scene.stage, { from: "<carol@post.example>", to: [`alice@${domain}`], data });
-      await untilAllArrived(scene.stage, 60);
+      await untilAllArrived(scene.stage);
       await copyOver(scene);
       const files = await steal(scene);
       return files.length === 0 ? null : `the stranger has ${files.length} sealed file`;
@@ -103,7 +103,7 @@ export const fetchRootAttempts: readonly Attempt<Scene>[] = [
       const before = await sealLines(scene, "alice");
       const signed = withThief(scene, standing, [scene.alice.laptop]);
       const login = `sftp -q -b - -o BatchMode=yes -o IdentitiesOnly=yes -i .config/shoal/default/id_ed25519 alice@keys.mail.${domain}`;
-      const device = await scene.stage.exec("user", asPerson("alice", `echo ls | ${login}`), { timeoutSeconds: 30 });
+      const device = await scene.stage.exec("user", asPerson("alice", `echo ls | ${login}`));
       if (device.status === 0) return "keys lets a device in";
       const answer = await handIn(scene, "alice", signed);
       if (answer === null || answer.code === "ACCEPTED") return `the answer was ${answer?.code}`;

@@ -6,6 +6,7 @@ import { parseChain, printChain } from "#core/account/chain.ts";
 import { printFrame } from "#core/account/feed.ts";
 import { unixTime } from "#host/clock.ts";
 import { lineOf, nextState, signState } from "#test/owner.ts";
+import { until } from "#test/until.ts";
 import { asPerson } from "#test/world/stage.ts";
 import type { Attempt } from "./attempt.ts";
 import {
@@ -30,7 +31,6 @@ import {
   setService,
   standingAt,
   submit,
-  until,
   withThief,
 } from "./scene.ts";
 
@@ -108,7 +108,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       const digest = createHash("sha256").update(signed).digest("base64");
       const lie = `shoal-result/v1\nfile ${digest}\ncode ACCEPTED\nversion ${standing.state.version + 1}\ntext The state is accepted.\n`;
       await asRoot(scene, "keys", "cat > /srv/keys/alice/answer/result", Buffer.from(lie));
-      const answer = await handIn(scene, "alice", signed, { seconds: 3 });
+      const answer = await handIn(scene, "alice", signed);
       if (answer?.code !== "ACCEPTED") return null;
       const { hash } = await standingAt(scene, "fetch", "alice");
       return hash === standing.hash ? "the lie was read; fetch, which the client asks too, shows the old state" : null;
@@ -125,7 +125,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       const early = await handIn(scene, "alice", signed, { seconds: 3 });
       await asRoot(scene, "keys", "sv cont /etc/service/keys");
       if (early !== null) return null;
-      const late = await handIn(scene, "alice", signed, { seconds: 10 });
+      const late = await handIn(scene, "alice", signed);
       return late?.code === "ACCEPTED" ? "it took as long as root liked, and then went through" : null;
     },
     mend: async (scene) => void (await asRoot(scene, "keys", "sv cont /etc/service/keys")),
@@ -139,7 +139,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       if (status === 0) return "the client took it for done";
       const request = await must(scene.stage.exec("user", asPerson("alice", "shoal account request")));
       await submit(scene, request.stdout);
-      await until("the change on fetch", 10, async () => {
+      await until("the change on fetch", async () => {
         const { master } = (await standingAt(scene, "fetch", "alice")).state;
         return !master.includes(lineOf(scene.alice.master));
       });
@@ -152,7 +152,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
         scene.alice.recovery,
         scene.alice.master,
       ]);
-      await until("the ledger's link", 10, async () => {
+      await until("the ledger's link", async () => {
         return (await handIn(scene, "alice", signed, { key: recoveryFile }))?.code === "ACCEPTED";
       });
     },
@@ -214,7 +214,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       const standing = await standingAt(scene, "fetch", "alice");
       const signed = withThief(scene, standing, [scene.thief]);
       const put = `cat > /tmp/stolen && echo 'put /tmp/stolen /proposal' | sftp -q -b - -i /root/thief alice@keys.mail.${domain}`;
-      await must(scene.stage.exec("user", ["sh", "-c", put], { input: signed, timeoutSeconds: 30 }));
+      await must(scene.stage.exec("user", ["sh", "-c", put], { input: signed }));
       await sleep(3000);
       const answer = await asRoot(scene, "keys", "cat /srv/keys/alice/answer/result");
       if (!/^code (UNAUTHORIZED|SIGNER)$/m.test(answer)) return `the answer was ${answer}`;
@@ -238,7 +238,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
         for (const host of ["fetch", "in", "ledger"]) {
           const ssh = `timeout 5 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=3 -i ${file}`;
           const script = `command -v ssh >/dev/null || exit 9; ${ssh} alice@${host}.mail.${domain} true`;
-          const { status } = await scene.stage.exec("keys", ["sh", "-c", script], { timeoutSeconds: 30 });
+          const { status } = await scene.stage.exec("keys", ["sh", "-c", script]);
           tried.push(`${file} ${host} ${status}`);
           if (status === 0) return `${file} opens ${host}`;
         }
@@ -294,7 +294,7 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
       const honest = nextHonest(scene.bob, standing);
       const started = performance.now();
       await submit(scene, honest);
-      await until("bob's change on fetch", 10, async () => {
+      await until("bob's change on fetch", async () => {
         return (await standingAt(scene, "fetch", "bob")).state.version === standing.state.version + 1;
       });
       const seconds = (performance.now() - started) / 1000;
@@ -338,13 +338,13 @@ export const keysRootAttempts: readonly Attempt<Scene>[] = [
         `INSERT INTO records (account, version, accepted, signed) VALUES (${values})`,
         forgedState,
       );
-      await until("keys works again", 20, async () => (await authorizedKeys(scene, "keys", "alice")) !== "");
+      await until("keys works again", async () => (await authorizedKeys(scene, "keys", "alice")) !== "");
       await sleep(3000);
       return await hasPower(scene, "alice", scene.thief);
     },
     mend: async (scene) => {
       await setService(scene, "keys", "accept", "up");
-      await until("keys is the ledger's again", 20, async () => {
+      await until("keys is the ledger's again", async () => {
         const standing = await standingAt(scene, "fetch", "alice");
         return (await standingAt(scene, "keys", "alice")).hash === standing.hash;
       });

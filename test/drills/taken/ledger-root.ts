@@ -8,6 +8,7 @@ import { hashOfBody, joinSigned, splitSigned } from "#core/account/signed-text.t
 import { signMessage } from "#core/ssh/sign.ts";
 import { unixTime } from "#host/clock.ts";
 import { type Ed25519Key, lineOf, nextState, Owner, signState } from "#test/owner.ts";
+import { until } from "#test/until.ts";
 import { asPerson } from "#test/world/stage.ts";
 import type { Attempt } from "./attempt.ts";
 import {
@@ -27,7 +28,6 @@ import {
   setService,
   speakAsLedger,
   standingAt,
-  until,
   untilSame,
   withThief,
 } from "./scene.ts";
@@ -129,7 +129,7 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
       const { hash } = await standingAt(scene, "fetch", "alice");
       await asRoot(scene, "ledger", "sv cont /etc/service/ledger");
       if (early !== null || hash !== standing.hash) return null;
-      const late = await handIn(scene, "alice", signed, { seconds: 20 });
+      const late = await handIn(scene, "alice", signed);
       return late?.code === "ACCEPTED" ? "it waited as long as root liked; the owner saw no answer meanwhile" : null;
     },
     mend: async (scene) => void (await asRoot(scene, "ledger", "sv cont /etc/service/ledger")),
@@ -212,12 +212,12 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
       ];
       for (const line of lines) {
         const raw = Buffer.from(line);
-        await Promise.all(machines.map((machine) => speakAsLedger(scene, machine, [], { raw, seconds: 1 })));
+        await Promise.all(machines.map((machine) => speakAsLedger(scene, machine, [], raw)));
       }
       await setService(scene, "ledger", "ledger", "up");
       const standing = await standingAt(scene, "fetch", "alice");
       let accepted: string | undefined;
-      await until("an honest change", 20, async () => {
+      await until("an honest change", async () => {
         accepted = (await handIn(scene, "alice", nextHonest(scene.alice, standing)))?.code;
         return accepted === "ACCEPTED";
       });
@@ -244,9 +244,7 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
           `ssh ${ssh} ${key} -o ExitOnForwardFailure=yes -W 127.0.0.1:25 ledger@${to} </dev/null | grep 220`,
         ];
         for (const script of tries) {
-          const { status } = await scene.stage.exec("ledger", ["sh", "-c", `timeout 8 sh -c "$0"`, script], {
-            timeoutSeconds: 30,
-          });
+          const { status } = await scene.stage.exec("ledger", ["sh", "-c", `timeout 8 sh -c "$0"`, script], {});
           if (status === 0) return script;
         }
         return null;
@@ -286,7 +284,7 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
     mend: async (scene) => {
       const { id, state } = await standingAt(scene, "fetch", "alice");
       await meddle(scene, "ledger", `DELETE FROM records WHERE account = '${id}' AND version > ${state.version}`);
-      await until("the ledger works", 20, async () => {
+      await until("the ledger works", async () => {
         return (
           (await handIn(scene, "alice", nextHonest(scene.alice, await standingAt(scene, "fetch", "alice"))))?.code ===
           "ACCEPTED"
@@ -322,7 +320,7 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
         `DELETE FROM records WHERE account = '${start.id}' AND version > ${between.state.version}`,
       );
       await meddle(scene, "fetch", "DELETE FROM records");
-      await until("fetch is told of the past", 20, async () => {
+      await until("fetch is told of the past", async () => {
         return (await authorizedKeys(scene, "fetch", "alice")).includes(lineOf(scene.thief));
       });
       const { status, said } = await client(scene, "alice", "shoal sync");
@@ -334,15 +332,11 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
       const removed = await standingAt(scene, "keys", "alice");
       const last = parseChain(await chainAt(scene, "keys", "alice")).at(-1);
       if (last === undefined) throw new Error("keys shows no chain");
-      await until("the ledger has the latest state again", 20, async () => {
+      await until("the ledger has the latest state again", async () => {
         const answer = await handIn(scene, "alice", last.signed);
         return answer?.code === "ACCEPTED";
       });
-      await until(
-        "fetch is up to date",
-        20,
-        async () => (await standingAt(scene, "fetch", "alice")).hash === removed.hash,
-      );
+      await until("fetch is up to date", async () => (await standingAt(scene, "fetch", "alice")).hash === removed.hash);
     },
   },
 ];

@@ -14,8 +14,9 @@ import { cellPlaces } from "#fleet/cell/places.ts";
 import { exec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
 import { receivedBy, sendRaw, untilAllArrived } from "#test/flows/mail-flow.ts";
+import { until } from "#test/until.ts";
 import { asPerson } from "#test/world/stage.ts";
-import { domain, handIn, must, nextHonest, type Scene, standingAt, until, untilSame } from "./scene.ts";
+import { domain, handIn, must, nextHonest, type Scene, standingAt, untilSame } from "./scene.ts";
 
 /** A folder on `fetch`, with root's hands: owners stay what they were, as a careful attacker would see to. */
 export class LiveMailbox {
@@ -140,13 +141,13 @@ async function deliver(scene: Scene, ...subjects: readonly string[]): Promise<vo
   for (const subject of subjects) {
     await sendRaw(scene.stage, { from: "<carol@post.example>", to: [`alice@${domain}`], data: letter(subject) });
   }
-  await untilAllArrived(scene.stage, 60);
+  await untilAllArrived(scene.stage);
 }
 
 async function changeAccount(scene: Scene): Promise<void> {
   const answer = await handIn(scene, "alice", nextHonest(scene.alice, await standingAt(scene, "keys", "alice")));
   if (answer?.code !== "ACCEPTED") throw new Error(`an honest change was answered ${answer?.code}`);
-  await untilSame(scene, "alice", 60);
+  await untilSame(scene, "alice");
 }
 
 /**
@@ -162,10 +163,10 @@ export async function openMailboxScene(scene: Scene, changesAccount = false): Pr
   const olderChain = await mailbox.read("account/chain");
   const changed = performance.now();
   if (changesAccount) await changeAccount(scene);
-  await until("a first head", 60, async () => await exists(join(mailbox.path, "ledger/head")));
+  await until("a first head", async () => await exists(join(mailbox.path, "ledger/head")));
   const last = (await mailbox.head()).last.seq;
   const headNames = async (count: number): Promise<void> => {
-    await until(`a head that names ${count} more`, 30, async () => (await mailbox.head()).last.seq >= last + count);
+    await until(`a head that names ${count} more`, async () => (await mailbox.head()).last.seq >= last + count);
   };
   await deliver(scene, "one", "two", "three");
   await headNames(3);
@@ -228,7 +229,7 @@ export async function closeMailboxScene(it: MailboxScene): Promise<void> {
 async function look(scene: Scene, state: string, minutesLater = 0): Promise<Look> {
   const clock = minutesLater === 0 ? "" : `faketime -f +${minutesLater}m `;
   const command = `XDG_STATE_HOME=$HOME/${state} ${clock}shoal sync --keep --json`;
-  const result = await scene.stage.exec("user", asPerson("alice", command), { timeoutSeconds: 60 });
+  const result = await scene.stage.exec("user", asPerson("alice", command));
   const said = `${result.stdout.toString("utf8")}${result.stderr}`;
   const line = result.stdout.toString("utf8").trim().split("\n").at(-1) ?? "";
   if (!line.startsWith("{")) return { status: result.status, findings: [], stored: 0, said };

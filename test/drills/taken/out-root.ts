@@ -2,6 +2,7 @@
 
 import { printFrame } from "#core/account/feed.ts";
 import { receivedBy, untilAllArrived } from "#test/flows/mail-flow.ts";
+import { until } from "#test/until.ts";
 import { inbox } from "#test/world/send.ts";
 import { post } from "#test/world/world.ts";
 import type { Attempt } from "./attempt.ts";
@@ -18,7 +19,6 @@ import {
   type Scene,
   standingAt,
   submit,
-  until,
   untilSame,
   withThief,
 } from "./scene.ts";
@@ -30,7 +30,7 @@ const carol = "carol@post.example";
 /** What Postfix at `post.example` has of mail with this text, once it has some. */
 async function arrived(scene: Scene, text: string): Promise<string> {
   let found: string | undefined;
-  await until(`mail with "${text}"`, 30, async () => {
+  await until(`mail with "${text}"`, async () => {
     const mails = (await inbox(scene.stage.exec, post)).map((mail) => mail.toString("latin1"));
     found = mails.find((mail) => mail.includes(text));
     return found !== undefined;
@@ -53,7 +53,7 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
       const say = Buffer.from("out accepted: 1 recipient\nexit 0\n");
       const heard = impersonate(scene, "out", { service: "submit", socket: submitSocket, say, seconds: 30 });
       const sent = (async () => {
-        await until("the impostor", 10, async () => {
+        await until("the impostor", async () => {
           const isThere = `sv status submit | grep -q ^down && ss -lx | grep -q ${submitSocket}`;
           return (await scene.stage.exec("out", ["sh", "-c", `cd /etc/service && ${isThere}`])).status === 0;
         });
@@ -65,7 +65,6 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
     async mend(scene) {
       await until(
         "shoal-submit",
-        20,
         async () => (await client(scene, "alice", "shoal check bob@shoal.example")).status === 0,
       );
     },
@@ -100,7 +99,7 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
       await asRoot(scene, "out", "sv -w 10 restart /etc/service/accept");
       const isIn = async (): Promise<boolean> =>
         (await asRoot(scene, "out", "cat /etc/ssh/authorized_keys/alice")).includes(scene.thief.publicKey.line);
-      await until("the file is made anew", 20, async () => !(await isIn()));
+      await until("the file is made anew", async () => !(await isIn()));
       return (await isIn()) ? "the stranger's key is there still" : null;
     },
   },
@@ -171,7 +170,6 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
       );
       await until(
         "out knows alice again",
-        30,
         async () => (await client(scene, "alice", "shoal check bob@shoal.example")).status === 0,
       );
     },
@@ -184,7 +182,7 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
       const impostor = impersonate(scene, "out", { service: "accept", socket: acceptSocket, say: flood, seconds: 8 });
       const change = nextHonest(scene.alice, await standingAt(scene, "keys", "alice"));
       const answer = await handIn(scene, "alice", change);
-      await untilSame(scene, "alice", 60);
+      await untilSame(scene, "alice");
       await impostor;
       if (answer?.code !== "ACCEPTED") return `an honest change was answered ${answer?.code}`;
       return null;
@@ -192,7 +190,6 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
     async mend(scene) {
       await until(
         "out works",
-        30,
         async () => (await client(scene, "alice", "shoal check bob@shoal.example")).status === 0,
       );
     },
@@ -217,7 +214,7 @@ export const outRootAttempts: readonly Attempt<Scene>[] = [
       ];
       const address = scene.stage.address("in");
       await asRoot(scene, "out", `nc -C -i 1 -w 20 ${address} 25 >&2`, Buffer.from(`${mail.join("\n")}\n`));
-      await untilAllArrived(scene.stage, 30);
+      await untilAllArrived(scene.stage);
       const found = (await receivedBy(scene.stage, "bob")).find(({ bytes }) => bytes.includes("from nowhere"));
       if (found === undefined) return null;
       const [first = ""] = /^Received: (?:.*\n(?:[ \t].*\n)*)/m.exec(found.bytes.toString("latin1")) ?? [];

@@ -10,6 +10,7 @@ import { parsePrivateKey } from "#core/ssh/private-key.ts";
 import { unixTime } from "#host/clock.ts";
 import type { ExecResult } from "#host/exec.ts";
 import { type Ed25519Key, lineOf, nextState, signState } from "#test/owner.ts";
+import { until } from "#test/until.ts";
 import { asPerson, openStage, type Stage, type StageOptions } from "#test/world/stage.ts";
 
 export const domain = "shoal.example";
@@ -75,7 +76,7 @@ export async function must(running: Promise<ExecResult>): Promise<ExecResult> {
 
 /** Runs a shell script as root of a machine. */
 export async function asRoot(scene: Scene, machine: string, script: string, input?: Uint8Array): Promise<string> {
-  const options = { timeoutSeconds: 60, ...(input === undefined ? {} : { input }) };
+  const options = input === undefined ? {} : { input };
   return (await must(scene.stage.exec(machine, ["sh", "-c", script], options))).stdout.toString("latin1");
 }
 
@@ -88,17 +89,6 @@ export async function answersFrom(scene: Scene, machine: string, host: string, p
 /** Lets what a client has just learned grow old enough that less than it is no mere delay. */
 export async function outlastDelay(): Promise<void> {
   await sleep((MAX_LAG_SECONDS + 1) * 1000);
-}
-
-/** Waits until something is so, looking five times a second; gives the seconds it took. */
-export async function until(what: string, seconds: number, isSo: () => Promise<boolean>): Promise<number> {
-  const started = performance.now();
-  const passed = (): number => (performance.now() - started) / 1000;
-  while (!(await isSo())) {
-    if (passed() > seconds) throw new Error(`${what}: not after ${seconds} s`);
-    await sleep(200);
-  }
-  return passed();
 }
 
 const folders = { fetch: "/srv/mail", keys: "/srv/keys" } as const;
@@ -157,16 +147,16 @@ export async function handIn(
   scene: Scene,
   name: string,
   signed: Buffer,
-  { key = masterFile, seconds = 10 } = {},
+  { key = masterFile, seconds = 60 } = {},
 ): Promise<Answer | null> {
   const sftp = `sftp -q -b - -o BatchMode=yes -o IdentitiesOnly=yes -i ${key} ${name}@keys.mail.${domain}`;
   const put = `cat > /tmp/proposal-${name} && echo 'put /tmp/proposal-${name} /proposal' | ${sftp}`;
-  await must(scene.stage.exec("user", asPerson(name, put), { input: signed, timeoutSeconds: 30 }));
+  await must(scene.stage.exec("user", asPerson(name, put), { input: signed }));
   const digest = createHash("sha256").update(signed).digest("base64");
   const deadline = performance.now() + seconds * 1000;
   do {
     const get = `echo "get /answer/result /tmp/result-${name}" | ${sftp} >&2 && cat /tmp/result-${name}`;
-    const { status, stdout } = await scene.stage.exec("user", asPerson(name, get), { timeoutSeconds: 30 });
+    const { status, stdout } = await scene.stage.exec("user", asPerson(name, get));
     const answer = status === 0 ? parseAnswer(stdout.toString("latin1")) : null;
     if (answer?.file === digest && answer.code !== "PENDING") return answer;
     await sleep(200);
@@ -183,7 +173,7 @@ function parseAnswer(text: string): (Answer & { file: string }) | null {
 
 /** What the client of a person prints, and how it ends. */
 export async function client(scene: Scene, name: string, command: string): Promise<{ status: number; said: string }> {
-  const result = await scene.stage.exec("user", asPerson(name, command), { timeoutSeconds: 60 });
+  const result = await scene.stage.exec("user", asPerson(name, command));
   return { status: result.status ?? 1, said: `${result.stdout.toString("utf8")}${result.stderr}` };
 }
 
@@ -221,7 +211,7 @@ export async function impersonate(
     setTimeout(() => process.exit(0), ${seconds * 1000});`;
   await setService(scene, machine, service, "down");
   try {
-    const run = scene.stage.exec(machine, ["/usr/bin/node", "-e", script], { input: say, timeoutSeconds: 60 });
+    const run = scene.stage.exec(machine, ["/usr/bin/node", "-e", script], { input: say });
     return (await must(run)).stdout.toString("latin1");
   } finally {
     await asRoot(scene, machine, `rm -f ${socket}`);
@@ -231,18 +221,21 @@ export async function impersonate(
 
 /**
  * Speaks to shoal-accept of a machine in the ledger's place, with the ledger's own key.
- * @returns what accept said after all that it has
+ * @returns what accept said after all that it has: to the first answer to a record, and a second more
  */
 export async function speakAsLedger(
   scene: Scene,
   machine: "keys" | "fetch" | "in",
   frames: readonly Parameters<typeof printFrame>[0][],
-  { raw = Buffer.alloc(0), seconds = 2 } = {},
+  raw: Buffer = Buffer.alloc(0),
 ): Promise<string> {
   const say = Buffer.concat([Buffer.from("shoal-feed/v1\n"), ...frames.map(printFrame), raw]);
   const ssh = `ssh -F none -T -o BatchMode=yes -i /etc/shoal/shoal-ledger/alpha-${machine}`;
   const known = "-o UserKnownHostsFile=/etc/shoal/shoal-ledger/known_hosts";
-  const run = `(cat; sleep ${seconds}) | timeout 30 ${ssh} ${known} ledger@${machine}.mail.${domain} || true`;
+  const heardFile = `/tmp/heard-${machine}`;
+  const answered = `for try in $(seq 300); do grep -q '^took \\|^refused ' ${heardFile} && break; sleep 0.1; done`;
+  const patience = frames.length > 0 ? `${answered}; sleep 1` : "sleep 1";
+  const run = `: > ${heardFile}; (cat; ${patience}) | timeout 60 ${ssh} ${known} ledger@${machine}.mail.${domain} > ${heardFile} || true; cat ${heardFile}`;
   const heard = await asRoot(scene, "ledger", run, say);
   return heard.slice(heard.indexOf("\nready\n") + 1);
 }
@@ -251,13 +244,13 @@ export async function speakAsLedger(
 export async function submit(scene: Scene, signed: Buffer): Promise<string> {
   const input = Buffer.concat([Buffer.from(`${FEED_HELLO}\n`), printFrame({ kind: "submit", of: "state", signed })]);
   const command = ["/usr/bin/node", "/usr/lib/shoal/shoal-ledger.mjs", "submit", "/etc/shoal/ledger.json"];
-  const { stdout, stderr } = await scene.stage.exec("ledger", command, { input, timeoutSeconds: 30 });
+  const { stdout, stderr } = await scene.stage.exec("ledger", command, { input });
   return `${stdout.toString("latin1")}${stderr}`;
 }
 
 /** Waits until a machine shows the same state of an account as another one. */
-export async function untilSame(scene: Scene, name: string, seconds = 20): Promise<number> {
-  return await until(`keys and fetch agree about ${name}`, seconds, async () => {
+export async function untilSame(scene: Scene, name: string): Promise<number> {
+  return await until(`keys and fetch agree about ${name}`, async () => {
     const [keys, fetch] = [await standingAt(scene, "keys", name), await standingAt(scene, "fetch", name)];
     return keys.hash === fetch.hash;
   });
@@ -306,6 +299,6 @@ export async function meddle(
   // As the file's owner, or SQLite's own files beside it would be root's.
   const owner = (await asRoot(scene, machine, `stat -c %U ${stores[machine]}`)).trim();
   const run = ["chpst", "-u", owner, "/usr/bin/node", "-e", script];
-  await must(scene.stage.exec(machine, run, { input: bytes, timeoutSeconds: 30 }));
+  await must(scene.stage.exec(machine, run, { input: bytes }));
   await setService(scene, machine, service, "up");
 }

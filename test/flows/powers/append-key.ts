@@ -13,7 +13,7 @@ const hello = "shoal-append/v1";
 /** Runs a script as root of `in`; `SSH` in it logs in with that key, `TO` is the right account. */
 async function onIn(stage: Stage, script: string): Promise<ExecResult> {
   const words = script.replaceAll("SSH", ssh).replaceAll("TO", `append@${stage.address("ledger")}`);
-  return await stage.exec("in", ["bash", "-mc", words], { timeoutSeconds: 30 });
+  return await stage.exec("in", ["bash", "-mc", words]);
 }
 
 /** Says lines to the ledger and gives what it says. */

@@ -32,9 +32,7 @@ async function probe(
   chosen: readonly number[] = ports,
 ): Promise<Probes> {
   const targets = addresses.flatMap((address) => chosen.map((port) => `${address}:${port}`));
-  const { stdout, stderr } = await stage.exec(from, ["bash", "-c", probeScript, "bash", ...targets], {
-    timeoutSeconds: 60,
-  });
+  const { stdout, stderr } = await stage.exec(from, ["bash", "-c", probeScript, "bash", ...targets], {});
   const probes = new Map(
     stdout
       .toString("utf8")

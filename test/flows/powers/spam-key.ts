@@ -10,7 +10,7 @@ const ssh = `ssh -F none -i ${folder}/alpha-spam-in -o UserKnownHostsFile=${fold
 /** Runs a script as root of `in`; `SSH` in it logs in with that key, `TO` is the right account. */
 async function onIn(stage: Stage, script: string): Promise<{ stdout: string; stderr: string }> {
   const words = script.replaceAll("SSH", ssh).replaceAll("TO", `rspamd-link@${stage.address("spam-in")}`);
-  const { stdout, stderr } = await stage.exec("in", ["bash", "-mc", words], { timeoutSeconds: 20 });
+  const { stdout, stderr } = await stage.exec("in", ["bash", "-mc", words]);
   return { stdout: stdout.toString("latin1"), stderr };
 }
 

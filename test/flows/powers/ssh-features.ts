@@ -122,11 +122,11 @@ perl -MIO::Socket::UNIX -e '
 
 /** The control: somebody on an sshd that allows everything. It lives as long as the machine, on port 2222 of its loopback. */
 export async function startOpenSshd(stage: Stage): Promise<Login> {
-  const { status, stderr } = await stage.exec("fetch", ["sh", "-ec", openSshd], { timeoutSeconds: 20 });
+  const { status, stderr } = await stage.exec("fetch", ["sh", "-ec", openSshd]);
   assert.equal(status, 0, stderr);
   const options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
   return {
-    run: (script) => stage.exec("fetch", ["sh", "-c", script], { timeoutSeconds: 30 }),
+    run: (script) => stage.exec("fetch", ["sh", "-c", script]),
     ssh: `ssh -F none -i /tmp/open/key -p 2222 ${options}`,
     to: "root@127.0.0.1",
   };

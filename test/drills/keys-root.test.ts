@@ -1,0 +1,3 @@
+import { drillTest } from "./taken/drill-test.ts";
+
+drillTest("keys-root");
