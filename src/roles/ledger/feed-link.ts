@@ -22,6 +22,12 @@ const MAX_LISTED = 20;
 /** Null is the directory. */
 type Subject = string | null;
 
+/** The latest that a machine has. */
+interface Have {
+  readonly version: number;
+  readonly hash: string | null;
+}
+
 export interface Refusal {
   readonly account: Subject;
   readonly version: number;
@@ -59,7 +65,7 @@ export class FeedLink {
   #sent = new Map<Subject, number>();
   readonly #due = new Set<Subject>();
   #unanswered: { readonly account: Subject; readonly version: number }[] = [];
-  readonly #ahead = new Set<Subject>();
+  readonly #ahead = new Map<Subject, Have>();
   readonly #forked = new Set<Subject>();
   readonly #refused = new Set<Subject>();
   #lastRefusal: Refusal | null = null;
@@ -85,7 +91,18 @@ export class FeedLink {
 
   /** A new version is in the store. */
   note(account: Subject): void {
-    if (this.#forked.has(account) || this.#ahead.has(account)) return;
+    const have = this.#ahead.get(account);
+    if (have !== undefined) {
+      const latest = this.#latest(account);
+      if (latest.version < have.version) return;
+      // A ledger that was set back has caught up: with what the machine has, or with something else.
+      this.#ahead.delete(account);
+      if (have.hash !== this.#hashOf(account, have.version, latest)) {
+        this.#forked.add(account);
+        this.#log(`has another version than this here: ${account ?? "directory"}`);
+      }
+    }
+    if (this.#forked.has(account)) return;
     this.#due.add(account);
     this.#wake?.();
   }
@@ -99,7 +116,7 @@ export class FeedLink {
     return {
       connected: this.#connected,
       behind: this.#hasSpoken ? this.#behind() : null,
-      ahead: listed(this.#ahead),
+      ahead: listed(this.#ahead.keys()),
       forked: listed(this.#forked),
       refused: this.#refused.size,
       lastRefusal: this.#lastRefusal,
@@ -133,7 +150,7 @@ export class FeedLink {
 
   /** @returns frames behind `ready` that came with it; null when the connection ended before */
   async #readHaves(connection: FeedConnection<AcceptFrame>): Promise<AcceptFrame[] | null> {
-    const has = new Map<Subject, { version: number; hash: string | null }>();
+    const has = new Map<Subject, Have>();
     for (;;) {
       const frames = await connection.next();
       if (frames === null) return null;
@@ -146,7 +163,7 @@ export class FeedLink {
     }
   }
 
-  async #compare(has: ReadonlyMap<Subject, { version: number; hash: string | null }>): Promise<void> {
+  async #compare(has: ReadonlyMap<Subject, Have>): Promise<void> {
     this.#taken = new Map([...has].map(([account, { version }]) => [account, version]));
     this.#sent = new Map();
     this.#unanswered = [];
@@ -157,17 +174,17 @@ export class FeedLink {
       if (++looked % 100 === 0) await nextTurn();
       if (account !== null && this.#accounts.directory.entryOf(account)?.status === "removed") continue;
       const latest = this.#latest(account);
-      if (version > latest.version) this.#ahead.add(account);
+      if (version > latest.version) this.#ahead.set(account, { version, hash });
       else if (version > 0 && hash !== this.#hashOf(account, version, latest)) this.#forked.add(account);
     }
-    if (this.#ahead.size > 0) this.#log(`has versions that are unknown here: ${listed(this.#ahead).join(" ")}`);
+    if (this.#ahead.size > 0) this.#log(`has versions that are unknown here: ${listed(this.#ahead.keys()).join(" ")}`);
     if (this.#forked.size > 0) this.#log(`has other versions than these here: ${listed(this.#forked).join(" ")}`);
     for (const account of [null, ...this.#accounts.standings.keys()]) {
       if ((this.#taken.get(account) ?? 0) < this.#latest(account).version) this.note(account);
     }
   }
 
-  #latest(account: Subject): { version: number; hash: string | null } {
+  #latest(account: Subject): Have {
     if (account === null) {
       const { latest } = this.#accounts.directory;
       return { version: latest?.record.version ?? 0, hash: latest?.hash ?? null };
@@ -176,7 +193,7 @@ export class FeedLink {
     return { version: standing?.state.version ?? 0, hash: standing?.hash ?? null };
   }
 
-  #hashOf(account: Subject, version: number, latest: { version: number; hash: string | null }): string | null {
+  #hashOf(account: Subject, version: number, latest: Have): string | null {
     if (version === latest.version) return latest.hash;
     const [record] = this.#store.versions(account, version, 1);
     return record === undefined ? null : hashOfBody(splitSigned(record.signed, MAX_DIRECTORY_BYTES).body);
@@ -250,6 +267,6 @@ export class FeedLink {
   }
 }
 
-function listed(subjects: ReadonlySet<Subject>): string[] {
+function listed(subjects: Iterable<Subject>): string[] {
   return [...subjects].slice(0, MAX_LISTED).map((subject) => subject ?? "directory");
 }

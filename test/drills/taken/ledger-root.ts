@@ -337,6 +337,10 @@ export const ledgerRootAttempts: readonly Attempt<Scene>[] = [
         return answer?.code === "ACCEPTED";
       });
       await until("fetch is up to date", async () => (await standingAt(scene, "fetch", "alice")).hash === removed.hash);
+      // The ledger has caught up with machines that were ahead of it: they are served again.
+      const next = await handIn(scene, "alice", nextHonest(scene.alice, removed));
+      if (next?.code !== "ACCEPTED") throw new Error(`an honest change was answered ${next?.code}`);
+      await untilSame(scene, "alice");
     },
   },
 ];
