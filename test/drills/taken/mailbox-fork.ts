@@ -6,11 +6,10 @@ import { type Head, printHead } from "#core/mailbox/head.ts";
 import { headNamespace } from "#core/mailbox/signers.ts";
 import { exec } from "#host/exec.ts";
 import type { Attempt } from "./attempt.ts";
-import { closeMailboxScene, type MailboxScene, openMailboxScene } from "./mailbox.ts";
+import { closeMailboxScene, type MailboxScene, openMailboxScene, placeFor } from "./mailbox.ts";
 import { asRoot, domain, type Scene } from "./scene.ts";
 
 const signerFile = "/var/lib/shoal/ledger/signer";
-const copy = "/tmp/shoal-drill-fork";
 
 /** Signs with what lies on the machine. */
 async function signAsLedger(scene: Scene, head: Head): Promise<Buffer> {
@@ -53,6 +52,7 @@ export const forkAttempts: readonly Attempt<Scene>[] = [
       const it = await openMailboxScene(scene);
       try {
         await it.known.look();
+        const copy = placeFor(scene, "fork");
         await exec("cp", ["-aT", it.mailbox.path, copy]);
         await forget(it);
         const deceived = await it.fresh.look();
@@ -67,7 +67,6 @@ export const forkAttempts: readonly Attempt<Scene>[] = [
         const { findings } = await it.known.look();
         return findings.some((code) => code.startsWith("DEVICE-FORK")) ? null : `it says ${findings.join(", ")}`;
       } finally {
-        await exec("rm", ["-rf", copy]);
         await closeMailboxScene(it);
       }
     },

@@ -10,7 +10,7 @@ import { parseEntries } from "#core/mailbox/entries.ts";
 import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import { type Head, parseHead } from "#core/mailbox/head.ts";
 import { MAX_STATE_LAG_SECONDS } from "#core/mailbox/judge-head.ts";
-import { cellPlaces } from "#fleet/cell/places.ts";
+import { cellPlaces, networkFolder } from "#fleet/cell/places.ts";
 import { exec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
 import { receivedBy, sendRaw, untilAllArrived } from "#test/flows/mail-flow.ts";
@@ -108,6 +108,8 @@ export interface MailboxScene {
   mailbox: LiveMailbox;
   /** What it was some deliveries ago. */
   past: string;
+  /** What it was before any attack. */
+  honest: string;
   /** What `account/chain` was before the account was changed, if it was. */
   olderChain: Buffer;
   /** Files that are there and that no device removed, in order. */
@@ -125,11 +127,13 @@ export interface MailboxScene {
   fresh: Device;
 }
 
-const saved = "/tmp/shoal-drill-mailbox";
-const past = `${saved}/past`;
-const honest = `${saved}/honest`;
 const knownState = ".local/state";
 const freshState = "fresh/state";
+
+/** Where copies of a mailbox are kept; it goes with the stage at the latest. */
+export function placeFor({ stage }: Scene, copy = ""): string {
+  return join(networkFolder(stage.world), "mailbox", copy);
+}
 
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -171,7 +175,8 @@ export async function openMailboxScene(scene: Scene, changesAccount = false): Pr
   await deliver(scene, "one", "two", "three");
   await headNames(3);
   await stage.as("alice", "shoal sync --keep");
-  await exec("mkdir", ["-p", saved]);
+  await exec("mkdir", ["-p", placeFor(scene)]);
+  const past = placeFor(scene, "past");
   await mailbox.copyTo(past);
 
   await deliver(scene, "four", "five", "six");
@@ -196,12 +201,14 @@ export async function openMailboxScene(scene: Scene, changesAccount = false): Pr
   const [first, second] = unseen;
   if (first === undefined || second === undefined) throw new Error("the last two deliveries have no entries");
   await must(stage.exec("ledger", ["sv", "-w", "10", "down", "/etc/service/ledger"]));
+  const honest = placeFor(scene, "honest");
   await mailbox.copyTo(honest);
   await stage.as("alice", `rm -rf saved-state && cp -a ${knownState} saved-state`);
   return {
     scene,
     mailbox,
     past,
+    honest,
     olderChain,
     present: [...entries.filter((entry) => !doomed.includes(entry)), ...unseen],
     unseen: [first, second],
@@ -214,7 +221,7 @@ export async function openMailboxScene(scene: Scene, changesAccount = false): Pr
 }
 
 /** Folder and devices are as they were before the attack. */
-export async function restoreHonest({ scene, mailbox }: MailboxScene): Promise<void> {
+export async function restoreHonest({ scene, mailbox, honest }: MailboxScene): Promise<void> {
   await mailbox.restoreFrom(honest);
   await scene.stage.as("alice", `rm -rf ${knownState} fresh && cp -a saved-state ${knownState} && mkdir -p fresh`);
 }
@@ -222,7 +229,7 @@ export async function restoreHonest({ scene, mailbox }: MailboxScene): Promise<v
 export async function closeMailboxScene(it: MailboxScene): Promise<void> {
   await restoreHonest(it);
   await must(it.scene.stage.exec("ledger", ["sv", "up", "/etc/service/ledger"]));
-  await rm(saved, { recursive: true, force: true });
+  await rm(placeFor(it.scene), { recursive: true, force: true });
 }
 
 /** A device keeps what it remembers in its state folder; keys and profile are the same. */
