@@ -55,6 +55,19 @@ test("a mark at the start, the end, and over each border of what is read at once
   }
 });
 
+test("a folder that is to be left out is not entered, and what lies beside it is", async () => {
+  const path = await folder("left-out");
+  for (const name of ["in", "out"]) {
+    await mkdir(join(path, name));
+    await writeFile(join(path, name, "file"), mark);
+  }
+  const { hits } = await searchForMarks([path], [mark], new Set([join(path, "out")]));
+  assert.deepEqual(
+    hits.map(({ file }) => file),
+    [join(path, "in/file")],
+  );
+});
+
 test("inside gzip, zstd and xz, whatever the name; second members and frames too", async () => {
   const path = await folder("compressed");
   const text = `${"log line\n".repeat(10_000)}${mark}\n`;

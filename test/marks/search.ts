@@ -32,17 +32,24 @@ export interface WorkerTask {
  * Symbolic links are not followed, sockets, pipes and devices not opened; their names count. Mounted folders are
  * entered unless they are views into the kernel. The reading is done by worker threads, one for each core.
  *
+ * @param skip folders that are not entered
+ *
  * Not seen from here: deleted files that a program holds open, swap and cores (`system.ts`), extended attributes, free
  * blocks of the file system, archives inside archives, memory.
  */
-export async function searchForMarks(roots: readonly string[], marks: readonly string[]): Promise<SearchResult> {
+export async function searchForMarks(
+  roots: readonly string[],
+  marks: readonly string[],
+  skip: ReadonlySet<string> = new Set(),
+): Promise<SearchResult> {
   const automaton = compileMarks(marks);
   const names: FileReading = { bytes: 0, hits: [] };
-  const { files, problems, vanished } = walk(roots, (path, text, where) => {
+  const look = (path: string, text: string, where: "name" | "link"): void => {
     const scanner = new MarkScanner(automaton);
     scanner.feed(Buffer.from(text));
     takeHits(path, scanner, where, names);
-  });
+  };
+  const { files, problems, vanished } = walk(roots, look, skip);
   const read = await searchFiles(files, marks);
   return mergeResults([{ filesSearched: 0, bytesSearched: names.bytes, hits: names.hits, problems, vanished }, read]);
 }

@@ -98,14 +98,16 @@ function withoutRace<T>(action: () => T): T | null {
 /**
  * The whole proof: the given folders, what the given processes hold open though it is deleted, all swap, and cores.
  * @param pids the processes of the machines under proof: others (a stranger's mail server) may hold marks rightly
+ * @param skip folders that are not entered
  */
 export async function searchEverywhere(
   roots: readonly string[],
   pids: readonly number[],
   marks: readonly string[],
+  skip?: ReadonlySet<string>,
 ): Promise<SearchResult> {
   return mergeResults([
-    await searchForMarks(roots, marks),
+    await searchForMarks(roots, marks, skip),
     await searchSwap(marks),
     await searchCores(marks),
     await searchDeleted(marks, pids),

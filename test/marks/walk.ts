@@ -27,11 +27,12 @@ const kernelViews: ReadonlySet<number> = new Set([
 
 /**
  * Walks the roots (folders, or single files), entering mounted folders unless they are views into the kernel, and
- * following no link. `look` gets each name and each link's target.
+ * following no link. `look` gets each name and each link's target. Folders in `skip` are not entered.
  */
 export function walk(
   roots: readonly string[],
   look: (path: string, text: string, where: "name" | "link") => void,
+  skip: ReadonlySet<string> = new Set(),
 ): Walked {
   const sizes = new Map<string, number>();
   const seenLinks = new Set<string>();
@@ -54,6 +55,7 @@ export function walk(
     kind: Pick<Dirent, "isFile" | "isSymbolicLink" | "isDirectory">,
     device: number | null,
   ) => {
+    if (skip.has(path)) return;
     if (kind.isDirectory()) folders.push([path, device]);
     else if (kind.isFile()) file(path);
     else if (kind.isSymbolicLink()) look(path, readlinkSync(path), "link");
