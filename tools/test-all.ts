@@ -56,12 +56,16 @@ async function chosenFiles(folders: readonly string[]): Promise<string[]> {
   });
 }
 
-/** Each file in a run of its own, whose output is shown when it has ended. Drills take longest, so they begin. */
+/**
+ * Each file in a run of its own, whose output is shown when it has ended. Drills mostly wait and the others mostly work, so one
+ * lane begins with the drills while the others come from the other end.
+ */
 async function runSideBySide(files: readonly string[]): Promise<Row[]> {
   const waiting = files.toSorted((a, b) => Number(b.includes("/drills/")) - Number(a.includes("/drills/")));
   const rows: Row[] = [];
-  const lane = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+  const lane = async (_: unknown, number: number): Promise<void> => {
+    const next = (): string | undefined => (number === 0 ? waiting.shift() : waiting.pop());
+    for (let file = next(); file !== undefined; file = next()) {
       try {
         rows.push(await run(file));
       } catch (error) {
@@ -70,7 +74,7 @@ async function runSideBySide(files: readonly string[]): Promise<Row[]> {
       }
     }
   };
-  const lanes = await Promise.allSettled(Array.from({ length: availableParallelism() + 1 }, lane));
+  const lanes = await Promise.allSettled(Array.from({ length: availableParallelism() + 1 }).map(lane));
   const failed = lanes.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
   return rows;

@@ -27,7 +27,7 @@ export async function runTests(files: readonly string[], options: TestRunOptions
     const countsFile = join(folder, "counts");
     const args = [
       "--test",
-      `--test-concurrency=${availableParallelism()}`,
+      `--test-concurrency=${availableParallelism() + 1}`,
       "--test-reporter=spec",
       "--test-reporter-destination=stdout",
       `--test-reporter=${join(root, "tools/count-reporter.ts")}`,

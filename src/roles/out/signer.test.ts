@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createPublicKey } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -206,6 +207,12 @@ test("an agent that is away or lost its keys: nothing is signed, and it can be t
   await assert.rejects(new Signer({ ...options, socket: join(folder, "none") }).sign(message), isTemporary);
   const other = options.keys.map((key) => ({ ...key, publicKey: key.publicKey.replace(/.{8}$/, "AAAAAAA=") }));
   await assert.rejects(new Signer({ ...options, keys: other }).sign(message), isTemporary);
-  await assert.rejects(new Signer({ ...options, seconds: 0 }).sign(message), isTemporary);
+  const silent = createServer(() => {});
+  await new Promise<void>((resolve) => silent.listen(join(folder, "silent"), resolve));
+  await assert.rejects(
+    new Signer({ ...options, socket: join(folder, "silent"), seconds: 0.2 }).sign(message),
+    isTemporary,
+  );
+  silent.close();
   assert.equal((await new Signer(options).sign(message)).subarray(-6).toString(), "text\r\n");
 });
