@@ -35,7 +35,7 @@ const seed = Number(process.env["DRILL_SEED"] ?? Math.floor(Math.random() * 1_00
 const mailCount = Number(process.env["DRILL_MAILS"] ?? 200);
 const spreadSeconds = Number(process.env["DRILL_SECONDS"] ?? 30);
 /** Within that time after the last blow everything must be delivered. */
-const calmSeconds = 60;
+const calmSeconds = 400;
 
 let drill: DrillStage<"out">;
 

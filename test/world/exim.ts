@@ -105,6 +105,10 @@ world:
   message_linelength_limit = 1G
   hosts_try_dane =
   connect_timeout = 5s
+  # A server that was killed while the link was cut has sent its reset once.
+  command_timeout = 60s
+  data_timeout = 60s
+  final_timeout = 120s
 
 # Retries come within seconds, so that nobody waits for them.
 begin retry

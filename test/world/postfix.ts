@@ -77,6 +77,15 @@ export function postfixMain({ domain, hostname }: StrangerOptions): string {
     ["in_flow_delay", "0"],
     ["bounce_queue_lifetime", "1h"],
 
+    "Nor for a server that was killed while the link was cut, whose reset nobody sends again.",
+    ["smtp_starttls_timeout", "60s"],
+    ["smtp_mail_timeout", "60s"],
+    ["smtp_rcpt_timeout", "60s"],
+    ["smtp_data_init_timeout", "60s"],
+    ["smtp_data_xfer_timeout", "60s"],
+    ["smtp_data_done_timeout", "120s"],
+    ["smtp_quit_timeout", "20s"],
+
     "Mail passes as it is: what Postfix would mend or cut is left alone, so that what arrives can be compared.",
     ["smtp_line_length_limit", "0"],
     ["header_size_limit", "67108864"],
