@@ -109,6 +109,13 @@ test("sent anyway it arrives from the second address, without a trace of its sen
   const own = siteMachines(stage().fleet, stage().fleet.live).find(({ role }) => role === "out");
   assert.ok(mail.includes(`[${own?.secondAddress}]`), mail);
   assert.match(mail, /^Date: Sun, 22 Nov 2026 06:00:00 \+0000$/m);
+  // Postfix's own, and one of ours.
+  const received = [...mail.matchAll(/^Received: .*(?:\n[ \t].*)*/gm)].map(([field]) => field.replace(/\s+/g, " "));
+  assert.equal(received.length, 2, mail);
+  assert.match(
+    received[1] ?? "",
+    /^Received: by out\.mail\.shoal\.example \(OpenSMTPD\) with ESMTP id \w+ for <carol@post\.example>; .* \+0000 \(UTC\)$/,
+  );
   assert.match(mail, /^Message-ID: <[0-9a-f]{32}@shoal\.example>$/m);
   const userAddress = stage().fleet.resolver.replace(/\.53$/, ".77");
   for (const trace of ["laptop", "world.example", "192.0.2.77", userAddress, "Tell", "+0530", "4711", "User-Agent"]) {

@@ -50,7 +50,7 @@ for (const name of names) {
     const text = header.map(({ name: key, value }) => `${key}: ${value}`).join("\n");
     assert.doesNotMatch(text, BETRAYING);
     assert.doesNotMatch(prepared.message.toString("latin1"), /^Bcc|^Resent/im);
-    assert.equal(header.filter(({ name: key }) => key === "received").length, 1);
+    assert.ok(!header.some(({ name: key }) => key === "received"), "the one that leaves is smtpd's");
     for (const line of prepared.message.toString("latin1").split("\r\n")) {
       assert.ok(line.length <= 998 && !/[\r\n]/.test(line), "line ends and lengths");
     }
@@ -68,7 +68,7 @@ function assertStable(message: Buffer, recipients: readonly string[], messageId:
 
 function withoutRandom(message: Buffer): string {
   const unbroken = message.toString("latin1").replaceAll("=\r\n", "");
-  return unbroken.replace(/\b[0-9a-f]{16}(?:[0-9a-f]{16})?\b/g, "RANDOM");
+  return unbroken.replace(/\b[0-9a-f]{32}\b/g, "RANDOM");
 }
 
 function partsOf({ parts }: MimeMessage): unknown[] {

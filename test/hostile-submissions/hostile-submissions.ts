@@ -20,7 +20,6 @@ export interface HostileSubmission {
 /** Alice, who may also send as `k3j2`. */
 export const ALICE: Omit<SubmissionOptions, "envelopeFrom" | "random" | "recipients"> = {
   account: { name: "alice", domain: "example.org", aliases: new Set(["k3j2"]) },
-  host: "out.mail.example.org",
   now: 1_800_000_000,
   threadKey: Buffer.alloc(32, 7),
 };

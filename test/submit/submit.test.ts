@@ -29,7 +29,7 @@ test("a message is handed to smtpd as it leaves, and told", async () => {
     const [mail] = stage.smtpd.strict.taken;
     assert.equal(mail?.from, "alice@example.org");
     assert.deepEqual(mail?.recipients, ["bob@example.net"]);
-    assert.match(mail?.message.toString() ?? "", /^Received: by out\.mail[^]*\r\n\r\nhello\r\n\.\r\n\.\.dots\r\n$/);
+    assert.match(mail?.message.toString() ?? "", /^Date: [^]*\r\n\r\nhello\r\n\.\r\n\.\.dots\r\n$/);
     const json = await stage.submit("alice", "send --json", MAIL);
     assert.deepEqual(json.err, []);
     assert.equal(JSON.parse(json.out[0] ?? "").result, "accepted");

@@ -134,7 +134,6 @@ test("out takes it and has nothing to change", () => {
       });
       const { warnings, messageId } = prepareSubmission(message, {
         account: { name: "alice", domain: "example.org", aliases: new Set() },
-        host: "out.mail.example.org",
         envelopeFrom: null,
         recipients: ["bob@example.net"],
         now: 1_800_000_000,

@@ -15,7 +15,7 @@ const hostName = v.pipe(v.string(), v.check(isDomain, "expected a domain in lowe
 export const submitSchema = v.strictObject({
   /** Whose accounts send here. */
   domain: hostName,
-  /** The name of this machine in the one Received field, and to mail servers that are probed. */
+  /** The name of this machine to mail servers that are probed. */
   hostname: hostName,
   /** Where the relay script connects. */
   socket: path,

@@ -121,12 +121,11 @@ export class Desk {
 
   async #send(login: string, command: SendCommand, message: Buffer): Promise<RelayAnswer> {
     const { config, threadKey, store, judge, signer, pools, room, now } = this.#options;
-    const { domain, hostname: host, limits } = config;
+    const { domain, limits } = config;
     const { verb, json, envelopeFrom, recipients } = command;
     const account: Account = { name: login, domain, aliases: NO_ALIASES };
     const prepared = prepareSubmission(message, {
       account,
-      host,
       envelopeFrom,
       recipients,
       now: now(),

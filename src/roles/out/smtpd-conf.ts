@@ -49,8 +49,6 @@ export function outSmtpdConf(options: OutSmtpdOptions): string {
   // and while it delivers it. Free blocks of the host's disk can hold its text until they are written over.
   // BUG: smtpd delivers a small message empty, or one without its end, when the disk becomes full while it decrypts it. Its queue is
   // stopped within a second of the disk being nearly full (role `out`, queue-guard); a disk that fills faster can cost a message.
-  // BUG: smtpd adds a Received field of its own to the one of docs/formats/submission.md. It names the machine, the time and,
-  // if there is just one, the recipient.
   const tags = Object.keys(ports);
   const lines = [
     `smtp max-message-size ${maxMessageBytes}`,

@@ -37,8 +37,6 @@ test("a plain message, byte for byte", () => {
   assert.equal(
     message.toString(),
     [
-      "Received: by out.mail.example.org id e653ff6d5daac493;",
-      " Fri, 15 Jan 2027 08:00:00 +0000",
       "Date: Fri, 15 Jan 2027 08:00:00 +0000",
       "From: alice@example.org",
       "To: bob@example.net",
@@ -238,7 +236,7 @@ const corpora = ["hostile-submissions", "friendly-submissions"].flatMap((name) =
   return readdirSync(folder).flatMap((file) => (file.endsWith(".eml") ? [readFileSync(join(folder, file))] : []));
 });
 
-test("whatever is handed in is refused, or comes out well formed, without Bcc, with one Received, and goes in again", () => {
+test("whatever is handed in is refused, or comes out well formed, without Bcc and Received, and goes in again", () => {
   const change = fc.record({
     at: fc.nat(),
     remove: fc.nat({ max: 40 }),
@@ -267,8 +265,7 @@ test("whatever is handed in is refused, or comes out well formed, without Bcc, w
       accepted += 1;
       const text = prepared.message.toString("latin1");
       const { fields } = parseMime(prepared.message);
-      assert.ok(fields.every(({ name }) => !/^(bcc|resent-.*|x-.*|return-path|user-agent)$/.test(name)));
-      assert.equal(fields.filter(({ name }) => name === "received").length, 1);
+      assert.ok(fields.every(({ name }) => !/^(bcc|received|resent-.*|x-.*|return-path|user-agent)$/.test(name)));
       assert.equal(fields.filter(({ name }) => name === "from").length, 1);
       assert.match(text, /\r\n$/);
       assert.doesNotMatch(text.replaceAll("\r\n", ""), /[\r\n\0]/);
@@ -277,7 +274,7 @@ test("whatever is handed in is refused, or comes out well formed, without Bcc, w
       assert.equal(again.messageId, prepared.messageId);
       assert.equal(again.message.length, prepared.message.length);
       assert.deepEqual(
-        again.warnings.filter(({ kind, what }) => kind !== "left" && what !== "Received"),
+        again.warnings.filter(({ kind }) => kind !== "left"),
         [],
       );
     }),

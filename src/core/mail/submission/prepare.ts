@@ -10,7 +10,7 @@ import { MAX_RECIPIENTS } from "./command.ts";
 import { ContentIds } from "./content-ids.ts";
 import { parseEnvelopeAddress, printAddress } from "./envelope-address.ts";
 import { FieldScanner } from "./field-scanner.ts";
-import { printField, printPieces } from "./folding.ts";
+import { printField } from "./folding.ts";
 import { checkEncodedWords } from "./hidden-controls.ts";
 import { type Account, Identity, placeOf } from "./identity.ts";
 import { checkOnce, printPlainFields, warnOfDropped } from "./kept-fields.ts";
@@ -41,8 +41,6 @@ export const DEFAULT_LIMITS: SubmissionLimits = {
 
 export interface SubmissionOptions {
   readonly account: Account;
-  /** The name of the machine in the one Received field, such as `out.mail.example.org`. */
-  readonly host: string;
   /** Of the command (`-f`); null: the address in From. */
   readonly envelopeFrom: string | null;
   /** Of the command; null: those of the header. */
@@ -98,7 +96,6 @@ export function prepareSubmission(message: Buffer, options: SubmissionOptions): 
   const own = ownId(fields.get("message-id"), options, warnings);
   warnOfDropped(header.fields, warnings);
   const lines = [
-    printReceived(options),
     printField("Date", printDate(dateOf(fields.get("date"), options.now, warnings))),
     ...["From", "Sender", "Reply-To", "To", "Cc"].map((name) => printAddresses(name, fields)),
     printField("Message-ID", own.id),
@@ -237,11 +234,6 @@ function ownId(
   const id = neutral.own(given);
   if (id !== given) warnings.add("rewritten", "Message-ID");
   return { id, neutral };
-}
-
-function printReceived({ host, random, now }: SubmissionOptions): string {
-  const id = Buffer.from(random(8)).toString("hex");
-  return printPieces("Received", [`by ${host} `, `id ${id}; `, printDate(now)]);
 }
 
 function printAddresses(name: string, fields: ReadonlyMap<string, StrictField>): string {

@@ -137,7 +137,6 @@ test("the attached mail is what shoal-submit takes, by the command that stands t
     assert.ok(parsed.verb === "send" && parsed.recipients !== null, command);
     const prepared = prepareSubmission(original, {
       account: { name: "alice", domain: "shoal.example", aliases: new Set() },
-      host: "out.mail.shoal.example",
       envelopeFrom: null,
       recipients: parsed.recipients,
       now: 0,
