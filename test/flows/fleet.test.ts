@@ -337,6 +337,15 @@ test("up that is killed at any moment is made good by the next one, and down rem
     await ok("up");
     assert.equal((await shoalctl("status")).status, 0, `after a kill at ${milliseconds} ms`);
   }
+  // At two moments that a kill seldom meets: the router is there and forwards nothing, its way out has no route.
+  await ok("down");
+  await exec("ip", ["netns", "add", `shoal-${name}`]);
+  await ok("up");
+  await exec("ip", ["-n", `shoal-${name}`, "link", "set", "dev", "world", "alias", ""]);
+  await exec("ip", ["-n", `shoal-${name}`, "route", "delete", "default"]);
+  await ok("up");
+  const { stdout: routes } = await exec("ip", ["-n", `shoal-${name}`, "route", "show", "default"]);
+  assert.match(routes.toString(), /^default via /);
   const running = await processes();
   assert.ok(running.length > 20, running.join("\n"));
   const status = await cellStatus(name, "alpha-in");

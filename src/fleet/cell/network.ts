@@ -30,15 +30,18 @@ export async function namespaces(): Promise<string[]> {
   return Array.isArray(list) ? list.map((entry: { name: string }) => entry.name) : [];
 }
 
-/** Makes the router and its way to the world, if they are not there. */
+/** Alias of a device that has all its addresses and routes. */
+const complete = "complete";
+
+/** Makes the router and its way to the world, and what is missing of them. */
 export async function ensureRouter(plan: NetworkPlan): Promise<void> {
   const router = routerNamespace(plan.name);
-  if (!(await namespaces()).includes(router)) {
-    await ip("netns", "add", router);
-    await ip("-n", router, "link", "set", "lo", "up");
-    await write(router, { "ipv4/ip_forward": "1", "ipv4/conf/all/rp_filter": "0", "ipv4/conf/default/rp_filter": "0" });
-  }
-  if (await hasDevice(router, worldDevice)) return;
+  if (!(await namespaces()).includes(router)) await ip("netns", "add", router);
+  await ip("-n", router, "link", "set", "lo", "up");
+  await write(router, { "ipv4/ip_forward": "1", "ipv4/conf/all/rp_filter": "0", "ipv4/conf/default/rp_filter": "0" });
+  const device = await deviceIn(router, worldDevice);
+  if (device?.ifalias === complete) return;
+  if (device !== null) await ip("-n", router, "link", "delete", worldDevice);
   // Both ends are made inside namespaces; the outer one may be the host's own.
   const outerDevice = `sh-${plan.name}`;
   const outside = plan.uplink.kind === "netns" ? ["-n", plan.uplink.name] : [];
@@ -66,6 +69,7 @@ export async function ensureRouter(plan: NetworkPlan): Promise<void> {
       plan.outsideAddress,
     );
   }
+  await ip("-n", router, "link", "set", "dev", worldDevice, "alias", complete);
 }
 
 /** Gives a machine its namespace and its interface. A left-over namespace of that name is replaced. */
@@ -107,7 +111,7 @@ export async function removeMachineNetwork(network: string, machine: string): Pr
   const { id } = cellPlaces(network, machine);
   if (!(await namespaces()).includes(id)) return;
   // Removing the interface removes its other end at once, even while a dying process still holds the namespace.
-  if (await hasDevice(id, "eth0")) await ip("-n", id, "link", "delete", "eth0");
+  if ((await deviceIn(id, "eth0")) !== null) await ip("-n", id, "link", "delete", "eth0");
   await ip("netns", "delete", id);
 }
 
@@ -128,10 +132,13 @@ export async function applyFirewall(plan: NetworkPlan): Promise<void> {
 export async function removeRouter(network: string): Promise<void> {
   const router = routerNamespace(network);
   if (!(await namespaces()).includes(router)) return;
-  if (await hasDevice(router, worldDevice)) await ip("-n", router, "link", "delete", worldDevice);
+  if ((await deviceIn(router, worldDevice)) !== null) await ip("-n", router, "link", "delete", worldDevice);
   await ip("netns", "delete", router);
 }
 
-async function hasDevice(namespace: string, device: string): Promise<boolean> {
-  return (await tryExec("ip", ["-n", namespace, "link", "show", "dev", device])).status === 0;
+async function deviceIn(namespace: string, device: string): Promise<{ ifalias?: string } | null> {
+  const { status, stdout } = await tryExec("ip", ["-n", namespace, "-json", "link", "show", "dev", device]);
+  if (status !== 0) return null;
+  const [found] = JSON.parse(stdout.toString("utf8")) as { ifalias?: string }[];
+  return found ?? null;
 }
