@@ -278,14 +278,10 @@ export class Programs {
 }
 
 /** Waits for something that is near. */
-export async function until(
-  holds: () => boolean | Promise<boolean>,
-  say: () => string = () => "",
-  seconds = PATIENCE_SECONDS,
-): Promise<void> {
-  const end = performance.now() + seconds * 1000;
+export async function until(holds: () => boolean | Promise<boolean>, say: () => string = () => ""): Promise<void> {
+  const end = performance.now() + PATIENCE_SECONDS * 1000;
   while (!(await holds())) {
-    assert.ok(performance.now() < end, `not within ${seconds} s: ${say()}`);
+    assert.ok(performance.now() < end, `not within ${PATIENCE_SECONDS} s: ${say()}`);
     await sleep(15);
   }
 }

@@ -92,7 +92,7 @@ test("a machine that takes nothing is behind, and delays nobody", async () => {
     socket.pause();
   });
   await until(async () => (await machine("in")).behind === 3);
-  assert.ok((await milliseconds()) < 20_000);
+  assert.ok((await milliseconds()) < 1500);
   await close(server);
 });
 
@@ -119,7 +119,7 @@ test("a machine that hands in a flood of nonsense delays nobody", async () => {
   await until(() => answers > 10_000);
   for (let time = 0; time < 3; time++) {
     const took = await milliseconds();
-    assert.ok(took < 20_000, `${took} ms`);
+    assert.ok(took < 1500, `${took} ms`);
   }
   await close(server);
 });
@@ -203,7 +203,7 @@ test("lies about what was taken end the connection", async () => {
     () => ended >= lies.length,
     () => `${ended} of ${told}`,
   );
-  assert.ok((await milliseconds()) < 20_000);
+  assert.ok((await milliseconds()) < 1500);
   await close(server);
 });
 

@@ -20,7 +20,7 @@ import {
   standingAt,
 } from "#test/drills/taken/scene.ts";
 import { lineOf, makeKey, nextState, signState } from "#test/owner.ts";
-import { until } from "#test/until.ts";
+import { SOON_SECONDS, until } from "#test/until.ts";
 import { asPerson } from "#test/world/stage.ts";
 import { flowStage } from "./flow-stage.ts";
 import { sendRaw, untilAllArrived } from "./mail-flow.ts";
@@ -118,14 +118,22 @@ test("a thief with the master key loses to the recovery key; a thief with a devi
     taken,
   ]);
   assert.equal((await handIn(open, "bob", takeover, { key: "recovery" }))?.code, "ACCEPTED");
-  await until("the thief is in", async () => {
-    return (await authorizedKeys(open, "fetch", "bob")).includes(lineOf(thief));
-  });
+  await until(
+    "the thief is in",
+    async () => {
+      return (await authorizedKeys(open, "fetch", "bob")).includes(lineOf(thief));
+    },
+    SOON_SECONDS,
+  );
   const recovered = await client(open, "bob", "shoal account recover --recovery recovery --yes");
   assert.equal(recovered.status, 0, recovered.said);
-  await until("the thief is out", async () => {
-    return !(await authorizedKeys(open, "fetch", "bob")).includes(lineOf(thief));
-  });
+  await until(
+    "the thief is out",
+    async () => {
+      return !(await authorizedKeys(open, "fetch", "bob")).includes(lineOf(thief));
+    },
+    SOON_SECONDS,
+  );
   const { state } = await standingAt(open, "fetch", "bob");
   assert.ok(!state.master.includes(lineOf(taken)), "the thief's master is gone");
   assert.ok(state.recovery.includes(lineOf(open.bob.recovery)));

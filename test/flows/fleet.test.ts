@@ -399,7 +399,7 @@ test("ten thousand accounts come up and log in about as fast as ten", async (con
   };
   const ten = await measure(10);
   const many = await measure(10_000);
-  assert.ok(many < ten * 4 + 1, "a login does not wait for the number of accounts");
+  assert.ok(many < ten * 2 + 0.2, "a login does not wait for the number of accounts");
 });
 
 function seconds(milliseconds: number): string {

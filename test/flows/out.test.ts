@@ -7,7 +7,7 @@ import { siteMachines } from "#fleet/plan.ts";
 import { makeMark } from "#test/marks/marks.ts";
 import { describeFindings } from "#test/marks/search.ts";
 import { searchStage } from "#test/marks/stage-search.ts";
-import { until } from "#test/until.ts";
+import { SOON_SECONDS, until } from "#test/until.ts";
 import { inbox } from "#test/world/send.ts";
 import { asPerson } from "#test/world/stage.ts";
 import { post } from "#test/world/world.ts";
@@ -196,13 +196,17 @@ test("a device that was removed sends no more", async () => {
   const trust = await last(`shoal account add-device '${words}' --yes`);
   await stage().as("alice", `${trust} --profile phone`);
   const limits = `ssh -F none -i .config/shoal/phone/id_ed25519 -o BatchMode=yes alice@out.mail.${domain} limits`;
-  await until("the new device may send", async () => (await run("alice", limits)).status === 0);
+  await until("the new device may send", async () => (await run("alice", limits)).status === 0, SOON_SECONDS);
   const device = (await stage().as("alice", "ssh-keygen -lf .config/shoal/phone/id_ed25519.pub")).split(" ")[1] ?? "";
   await stage().as("alice", `shoal account remove-device ${device} --yes`);
-  await until("the removed one may not", async () => {
-    const { status, err } = await run("alice", limits);
-    return status === 255 && err.includes("Permission denied");
-  });
+  await until(
+    "the removed one may not",
+    async () => {
+      const { status, err } = await run("alice", limits);
+      return status === 255 && err.includes("Permission denied");
+    },
+    SOON_SECONDS,
+  );
   const { status } = await run("alice", "shoal send --profile phone --anyway --to carol@post.example --body removed");
   assert.notEqual(status, 0);
   assert.equal(await queued(), "");

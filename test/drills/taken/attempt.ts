@@ -1,7 +1,5 @@
 /** A drill: somebody is root on one machine and tries everything; each attempt must end as docs/trust.md says. */
 
-import type { Stage } from "#test/world/stage.ts";
-
 export interface Attempt<Scene> {
   /** What the attacker tries, as docs/trust.md would put it: "add a key to an account". */
   what: string;
@@ -70,12 +68,3 @@ export async function runAttempts<Scene>(
     outcomes,
   };
 }
-
-/** Opens the stage of a drill, runs it and closes the stage, whatever happens. */
-export interface Drill {
-  /** As in `npm run drill -- NAME`. */
-  name: string;
-  run(tell: (text: string) => void): Promise<DrillReport>;
-}
-
-export type Exec = Stage["exec"];
