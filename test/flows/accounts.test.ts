@@ -21,6 +21,7 @@ import {
 } from "#test/drills/taken/scene.ts";
 import { lineOf, makeKey, nextState, signState } from "#test/owner.ts";
 import { SOON_SECONDS, until } from "#test/until.ts";
+import { smtpDialogue } from "#test/world/smtp-probe.ts";
 import { asPerson } from "#test/world/stage.ts";
 import { flowStage } from "./flow-stage.ts";
 import { sendRaw, untilAllArrived } from "./mail-flow.ts";
@@ -43,6 +44,14 @@ async function mailFor(name: string, subject: string): Promise<string> {
   const data = Buffer.from(`From: <zoe@post.example>\r\nSubject: ${subject}\r\n\r\n${subject}\r\n.\r\n`);
   const { recipients, end } = await sendRaw(stage(), { from: "<zoe@post.example>", to: [`${name}@${domain}`], data });
   return recipients[0]?.startsWith("250") === true ? end : (recipients[0] ?? "");
+}
+
+/** Waits until `in` answers so to a recipient: its filter looks at the file of recipients now and then. */
+async function untilAnswered(name: string, answer: string): Promise<void> {
+  const lines = ["EHLO probe.world.example", "MAIL FROM:<>", `RCPT TO:<${name}@${domain}>`];
+  const isSo = async (): Promise<boolean> =>
+    (await smtpDialogue(stage().address("in"), 25, lines))[3]?.startsWith(answer) === true;
+  await until(`${answer} for ${name}`, isSo, SOON_SECONDS);
 }
 
 const hosts = `--host fetch.mail.${domain} --keys-host keys.mail.${domain}`;
@@ -152,14 +161,17 @@ test("suspended, resumed, removed: the operator's say, and no more", async () =>
   assert.equal(await loginStatus(), 0);
   await change("suspend");
   assert.equal(await loginStatus(), 255);
+  await untilAnswered("carol", "450 ");
   assert.match(await mailFor("carol", "suspended"), /^450 /);
   const rotated = await client(open, "carol", "shoal account rotate-master --yes");
   assert.equal(rotated.status, 0, `owners keep their keys: ${rotated.said}`);
   await change("resume");
   assert.equal(await loginStatus(), 0);
+  await untilAnswered("carol", "250 ");
   assert.match(await mailFor("carol", "resumed"), /^250 /);
   await change("remove");
   assert.equal(await loginStatus(), 255);
+  await untilAnswered("carol", "550 ");
   assert.match(await mailFor("carol", "removed"), /^550 /);
   const again = await stage().operator();
   await assert.rejects(
