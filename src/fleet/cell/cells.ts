@@ -5,7 +5,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HostError } from "#core/errors.ts";
-import type { MachineSpec } from "#fleet/machine.ts";
+import type { MachineSpec, ServiceSpec } from "#fleet/machine.ts";
 import { tryExec } from "#host/exec.ts";
 import { exists, writeDurably } from "#host/files.ts";
 import { type ContentReader, cellStatus, execInCell, startCell, stopCell } from "./cell.ts";
@@ -15,14 +15,16 @@ import { applyFirewall, ensureRouter, namespaces, removeRouter } from "./network
 import type { NetworkPlan } from "./network-plan.ts";
 import { cellPlaces, networkFolder, runcRoot } from "./places.ts";
 import { cellProcesses } from "./processes.ts";
+import { logFolder } from "./supervise.ts";
 
 const STARTS_AT_ONCE = 3;
+const LONGEST_READY_SECONDS = 1800;
 
 export interface UpOptions {
   read: ContentReader;
   /** Told what is going on. */
   onProgress: (text: string) => void;
-  /** How long the services may take until they listen. */
+  /** How long services may keep ending until they listen; default 60. */
   readySeconds?: number;
 }
 
@@ -49,7 +51,7 @@ export async function cellsUp(plan: NetworkPlan, options: UpOptions): Promise<st
   // Most of a start is waiting for other programs. None goes on in the background when another has failed.
   const starts = await Promise.allSettled(Array.from({ length: STARTS_AT_ONCE }, start));
   for (const result of starts) if (result.status === "rejected") throw result.reason;
-  await Promise.all(plan.machines.map((machine) => waitUntilReady(plan.name, machine, options.readySeconds ?? 60)));
+  await Promise.all(plan.machines.map((machine) => waitUntilReady(plan.name, machine, options)));
   return plan.machines.map(({ name }) => name).filter((name) => started.has(name));
 }
 
@@ -123,28 +125,55 @@ async function machineDigest(machine: MachineSpec, image: string, read: ContentR
   return hash.digest("hex");
 }
 
-async function waitUntilReady(network: string, machine: MachineSpec, seconds: number): Promise<void> {
-  const wanted = machine.services.flatMap(({ listens }) => (listens === undefined ? [] : [listens]));
-  const deadline = performance.now() + seconds * 1000;
+/**
+ * Waits until every service listens. One that was given its time and still runs may take much longer: before shoal-accept
+ * listens it verifies each state of ten thousand accounts. One that keeps ending may not.
+ */
+async function waitUntilReady(
+  network: string,
+  machine: MachineSpec,
+  { onProgress, readySeconds = 60 }: UpOptions,
+): Promise<void> {
+  const began = performance.now();
+  const seconds = (): number => Math.round((performance.now() - began) / 1000);
+  let [pause, nextWord] = [50, 15];
   for (;;) {
     const status = await cellStatus(network, machine.name);
     if (status?.status !== "running")
       throw new HostError("EXEC", `machine "${machine.name}" ended as soon as it had started`);
     const open = await listening(status.pid);
-    const missing = wanted.filter((end) => !open.has(end));
+    const missing = machine.services.filter(({ listens }) => listens !== undefined && !open.has(listens));
     if (missing.length === 0) return;
-    if (performance.now() > deadline) {
-      const logs = await execInCell(network, machine.name, ["sh", "-c", "tail -n 5 /run/log/*/current"]);
-      throw new HostError(
-        "TIMEOUT",
-        `machine "${machine.name}" does not listen on ${missing.join(", ")} after ${seconds} s`,
-        {
-          hint: `its last log lines:\n${logs.stdout.toString("utf8")}`,
-        },
-      );
+    if (seconds() >= nextWord) {
+      onProgress(`machine ${machine.name}: waiting for ${missing.map(({ name }) => name).join(", ")}, ${seconds()} s`);
+      nextWord += 15;
     }
-    await sleep(50);
+    if (seconds() > readySeconds) {
+      const isLongest = seconds() > LONGEST_READY_SECONDS;
+      const [failing] = isLongest ? missing : await youngerThan(readySeconds / 2, network, machine.name, missing);
+      if (failing !== undefined) throw await neverReady(network, machine.name, failing, seconds());
+    }
+    await sleep(pause);
+    // Each look costs the machine that it waits for some of its time.
+    pause = Math.min(pause * 1.2, 1000);
   }
+}
+
+/** Services whose process is not there or began less than `seconds` ago (sv(8)). */
+async function youngerThan(seconds: number, network: string, machine: string, services: readonly ServiceSpec[]) {
+  const ask = ["sv", "status", ...services.map(({ name }) => `/etc/service/${name}`)];
+  const lines = (await execInCell(network, machine, ask)).stdout.toString("utf8").split("\n");
+  return services.filter((_, index) => {
+    const [, ran] = /^run: \S+ \(pid [0-9]+\) ([0-9]+)s/.exec(lines[index] ?? "") ?? [];
+    return ran === undefined || Number(ran) < seconds;
+  });
+}
+
+async function neverReady(network: string, machine: string, { name, listens }: ServiceSpec, seconds: number) {
+  const logs = await execInCell(network, machine, ["tail", "-n", "10", `${logFolder}/${name}/current`]);
+  return new HostError("TIMEOUT", `machine "${machine}": ${name} does not listen on ${listens} after ${seconds} s`, {
+    hint: `its last log lines:\n${logs.stdout.toString("utf8")}`,
+  });
 }
 
 /** Listening TCP ports (proc_net_tcp(5), state 0A) and Unix sockets (proc_net_unix(5), __SO_ACCEPTCON) of a process's network. */
