@@ -17,6 +17,12 @@ export function decodeCharset(bytes: Buffer, charset = ""): string {
   return decoder === null ? bytes.toString("latin1").replace(EVERY_NOT_ASCII, REPLACEMENT) : decoder.decode(bytes);
 }
 
+/** False for charsets of which {@link decodeCharset} reads the ASCII alone: others may read something else. */
+export function isKnownCharset(charset: string): boolean {
+  const name = charset.trim().toLowerCase();
+  return ASCII_NAMES.has(name) || decoderOf(name) !== null;
+}
+
 /** The text of a header that was read byte by byte (one character a byte). */
 export function decodeUnlabelledText(latin1: string): string {
   return NOT_ASCII.test(latin1) ? decodeUnlabelled(Buffer.from(latin1, "latin1")) : latin1;

@@ -40,6 +40,11 @@ export function decodeEncodedWords(latin1: string): string {
   return out.join("");
 }
 
+/** The charsets that the encoded words of a value name, in lower case. */
+export function charsetsOfEncodedWords(latin1: string): string[] {
+  return [...latin1.matchAll(ENCODED_WORD)].map(([, charset = ""]) => wordOf(charset, "q", "").charset);
+}
+
 function wordOf(charsetAndLanguage: string, encoding: string, text: string): Word {
   const charset = (charsetAndLanguage.split("*", 1)[0] ?? "").toLowerCase();
   if (encoding === "B" || encoding === "b") return { charset, bytes: decodeLenientBase64(text) };

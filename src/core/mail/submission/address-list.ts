@@ -26,17 +26,18 @@ const DOMAIN = /\[[^\]]*\]|[^\s<>()",;:@]*/y;
 export function parseAddressList(field: StrictField, { groups }: { groups: boolean }): ListedMailbox[] {
   const scanner: FieldScanner = new FieldScanner(field);
   const mailboxes: ListedMailbox[] = [];
+  let commentsBefore = 0;
   scanner.skip();
   if (scanner.atEnd) scanner.fail("an address");
   for (let inGroup = false, more = true; more; ) {
-    const entry = readEntry(scanner, field, groups && !inGroup);
+    const entry = readEntry(scanner, field, groups && !inGroup, commentsBefore);
     if (entry === "group") {
       inGroup = true;
       scanner.skip();
       if (scanner.next !== ";") continue;
     } else {
       mailboxes.push(entry);
-      scanner.skip();
+      commentsBefore = scanner.comments.length;
     }
     if (inGroup && scanner.takeCharacter(";")) {
       inGroup = false;
@@ -49,9 +50,16 @@ export function parseAddressList(field: StrictField, { groups }: { groups: boole
   return mailboxes;
 }
 
-/** Reads a mailbox, or the name of a group with its colon. */
-function readEntry(scanner: FieldScanner, field: StrictField, groupAllowed: boolean): ListedMailbox | "group" {
-  const commentsBefore = scanner.comments.length;
+/**
+ * Reads a mailbox and the blanks behind it, or the name of a group with its colon.
+ * @param commentsBefore how many comments stand beside others
+ */
+function readEntry(
+  scanner: FieldScanner,
+  field: StrictField,
+  groupAllowed: boolean,
+  commentsBefore: number,
+): ListedMailbox | "group" {
   const words: string[] = [];
   for (;;) {
     if (scanner.takeCharacter("<")) {

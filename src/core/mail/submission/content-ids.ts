@@ -10,6 +10,7 @@ const REFERENCE = /(cid:)([!#-;=?-~]{1,300})/gi;
 /** What stands behind a reference in texts and style sheets, and may be part of an identifier. */
 const MAY_FOLLOW = "'()[],;&?#\\.:!|";
 const MAX_READINGS = 20;
+const SIGNED_TEXT = "-----BEGIN PGP SIGNED MESSAGE-----";
 
 export class ContentIds {
   /** Without angle brackets. */
@@ -30,6 +31,11 @@ export class ContentIds {
     this.left = left;
   }
 
+  /** Whether a part has it. @param id with its angle brackets */
+  has(id: string): boolean {
+    return this.#neutral.has(id.slice(1, -1)) || this.left.includes(id.slice(1, -1));
+  }
+
   /** @param id with its angle brackets, as is the result */
   print(id: string): string {
     const neutral = this.#neutral.get(id.slice(1, -1));
@@ -41,6 +47,7 @@ export class ContentIds {
     const unchanged = { body: part.body, encoding: part.encoding };
     if (this.#neutral.size === 0 || !isText(part.type.value)) return unchanged;
     const before = decodeTransfer(part.body, part.encoding).toString("latin1");
+    if (before.includes(SIGNED_TEXT)) return unchanged;
     const after = before.replace(REFERENCE, (reference: string, scheme: string, written: string) => {
       for (const { id, rest } of readings(written)) {
         const neutral = this.#neutral.get(id);
@@ -66,6 +73,10 @@ function collect(part: Part, ids: Set<string>, untouched: Buffer[]): void {
   if (part.contentId !== undefined) ids.add(part.contentId.slice(1, -1));
   if (part.kind === "multipart") for (const child of part.parts) collect(child, ids, untouched);
   else if (part.type.value.startsWith("message/")) untouched.push(part.body);
+  else if (isText(part.type.value)) {
+    const text = decodeTransfer(part.body, part.encoding);
+    if (text.includes(SIGNED_TEXT)) untouched.push(text);
+  }
 }
 
 /** Identifiers that these bytes may show. */

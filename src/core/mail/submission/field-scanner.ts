@@ -8,7 +8,7 @@ const QUOTED_STRING = /"((?:[^"\\]|\\.)*)"/y;
 const MAX_COMMENT_DEPTH = 20;
 
 export class FieldScanner {
-  /** What stood in parentheses, so far, with its parentheses. */
+  /** What stood in parentheses, so far, with its parentheses and without backslashes. */
   readonly comments: string[] = [];
   readonly #name: string;
   readonly #value: string;
@@ -50,12 +50,17 @@ export class FieldScanner {
     return true;
   }
 
-  /** Takes a quoted string; the result is without quotes and backslashes. */
-  takeQuoted(): string | undefined {
+  /**
+   * Takes a quoted string; the result is without quotes and backslashes.
+   * @param quotable what a backslash may stand in front of; elsewhere it stays
+   */
+  takeQuoted(quotable = /./): string | undefined {
     if (this.next !== '"') return undefined;
     const text = this.take(QUOTED_STRING);
     if (text === undefined) this.fail("the closing quote of a quoted text");
-    return text.slice(1, -1).replace(/\\(.)/g, "$1");
+    return text
+      .slice(1, -1)
+      .replace(/\\(.)/g, (pair, character: string) => (quotable.test(character) ? character : pair));
   }
 
   /** Takes blanks and comments; true if there were any. */
@@ -78,7 +83,7 @@ export class FieldScanner {
       if (at >= this.#value.length || depth > MAX_COMMENT_DEPTH) this.fail("the closing parenthesis of a comment");
       at += character === "\\" ? 2 : 1;
     } while (depth > 0);
-    this.comments.push(this.#value.slice(start, at));
+    this.comments.push(this.#value.slice(start, at).replace(/\\(.)/g, "$1"));
     this.#at = at;
     return true;
   }

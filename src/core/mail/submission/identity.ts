@@ -18,6 +18,9 @@ export interface Account {
   readonly aliases: { has(name: string): boolean };
 }
 
+/** Blanks that are hardly seen may stand beside the @. */
+const LOOK_ALIKE =
+  /([^\s@<>(),;:[\]]{1,64})[^\S \t]{0,9}@[^\S \t]{0,9}(\[[\p{L}\p{N}.:]{1,60}\]|[\p{L}\p{M}\p{N}._-]{0,252}[\p{L}\p{N}])/gu;
 const LOCAL_BEFORE = /[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+$/;
 const DOMAIN_BEHIND = /^[A-Za-z0-9.-]*[A-Za-z0-9]/;
 /** Longer ones are no addresses. */
@@ -59,10 +62,10 @@ export class Identity {
   checkShown({ shown }: ListedMailbox, field: StrictField): void {
     const where = placeOf(field);
     for (const text of shown) {
-      for (const found of addressesIn(decodeEncodedWords(text))) {
+      for (const found of lookAlikesIn(decodeEncodedWords(text))) {
         const name = ownName(this.#account, found);
         if (name !== null && name !== this.name) throw this.#leak(where, found);
-        if (name === null && found.includes(".", found.indexOf("@"))) {
+        if (name === null && /@.*[.[]/.test(found)) {
           const message = `${where}: the name shows ${quoted(found)}, an address that is not yours`;
           throw new PolicyError("FORGED", message);
         }
@@ -101,6 +104,24 @@ function addressesIn(text: string): string[] {
     if (local !== undefined && domain !== undefined) addresses.push(`${local}@${domain}`);
   }
   return addresses;
+}
+
+/**
+ * What people take for an address: without what nobody sees, other forms of letters, dots and @ as the plain ones, letters of
+ * all scripts. Each @ costs a bounded time.
+ */
+function lookAlikesIn(text: string): string[] {
+  const seen = text
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
+    .normalize("NFKC")
+    .replaceAll("\u3002", ".");
+  const again = seen.includes("=?") ? decodeEncodedWords(seen) : "";
+  return [seen, again]
+    .flatMap((each) => [...each.matchAll(LOOK_ALIKE)])
+    .map(([, local = "", domain = ""]) => {
+      // Quotes and brackets around an address are no part of it.
+      return `${local.replace(/^[^\p{L}\p{N}]+(?=.)/u, "")}@${domain}`;
+    });
 }
 
 function ownName(account: Account, address: string): string | null {

@@ -13,6 +13,8 @@ export interface MediaValue {
 
 const TOKEN = /[A-Za-z0-9!#$%&'*+.^_`{|}~-]+/y;
 const MEDIA_TYPE = /[A-Za-z0-9!#$&^_.+-]+\/[A-Za-z0-9!#$&^_.+-]+/y;
+/** Programs that write whole paths forget to double the backslashes between folders. */
+const QUOTABLE_IN_PATHS = /["\\]/;
 const MAX_PARAMETERS = 100;
 /** What is longer is cut into pieces by RFC 2231. */
 const MAX_PARAMETER_CHARACTERS = 400;
@@ -59,7 +61,7 @@ function parseMediaValue(field: StrictField, first: RegExp, expected: string): M
     scanner.skip();
     if (!scanner.takeCharacter("=")) scanner.fail('"="');
     scanner.skip();
-    const text = scanner.takeQuoted() ?? scanner.take(TOKEN);
+    const text = scanner.takeQuoted(isFileName(name) ? QUOTABLE_IN_PATHS : undefined) ?? scanner.take(TOKEN);
     if (text === undefined) scanner.fail(`a word or a quoted text for ${name}`);
     if (text.length > MAX_PARAMETER_CHARACTERS)
       scanner.fail(`${name} of at most ${MAX_PARAMETER_CHARACTERS} characters`);
@@ -69,6 +71,11 @@ function parseMediaValue(field: StrictField, first: RegExp, expected: string): M
     scanner.skip();
   }
   return { value: value.toLowerCase(), parameters };
+}
+
+/** `name`, `filename`, and the marks of RFC 2231 behind them. */
+export function isFileName(parameter: string): boolean {
+  return /^(?:file)?name(?:\*|$)/.test(parameter);
 }
 
 /** The field with its line end. */

@@ -219,6 +219,98 @@ test("names of files lose the folders around them", () => {
   assert.equal(warnings.filter(({ kind, what }) => kind === "rewritten" && what.includes("name")).length, 2);
 });
 
+test("in whatever form the names of files are written, no folder leaves", () => {
+  const word = (text: string): string => `=?utf-8?b?${Buffer.from(text).toString("base64")}?=`;
+  const long = "%C3%BC".repeat(60);
+  for (const [written, printed] of [
+    ['filename="C:\\Users\\folder\\x.txt"', "filename=x.txt"],
+    ["filename*=utf-8''%2Fhome%2Ffolder%2F%C3%BC.txt", "filename*=utf-8''%C3%BC.txt"],
+    ["filename*=utf-8''C%3A%5CUsers%5cfolder%5cx.txt", "filename*=utf-8''x.txt"],
+    ['filename*0="/home/fol"; filename*1="der/x.txt"', "filename*=utf-8''x.txt"],
+    ["filename*0*=utf-8''%2Fhome%2Ffol; filename*1*=der%2Fx.txt", "filename*=utf-8''x.txt"],
+    [
+      `filename*0*=utf-8''folder%2F${long}; filename*1*=.txt`,
+      `filename*0*=utf-8''${"%C3%BC".repeat(50)}; filename*1*=${"%C3%BC".repeat(10)}.txt`,
+    ],
+    [`filename="${word("/home/folder/ü.txt")}"`, `filename="${word("ü.txt")}"`],
+    [`filename="/home/folder/${word("ü.txt")}"`, `filename="${word("ü.txt")}"`],
+    ['filename="/home/folder/"', undefined],
+    // Nothing to take away: nothing changes.
+    ["filename*0*=utf-8''a; filename*1=b.txt", "filename*0*=utf-8''a; filename*1=b.txt"],
+  ] as const) {
+    const { message } = prepare(`MIME-Version: 1.0\nContent-Disposition: attachment; ${written}\n${SIMPLE}`);
+    const field = /^Content-Disposition: (.*(?:\r\n[ \t].*)*)/m.exec(message.toString())?.[1]?.replace(/\r\n/g, "");
+    assert.equal(field, printed === undefined ? "attachment" : `attachment; ${printed}`, written);
+  }
+  const location = `MIME-Version: 1.0\nContent-Type: text/html\nContent-Location: %2Fhome%2Ffolder%2Fx.html\n${SIMPLE}`;
+  assert.ok(!prepare(location).message.includes("folder"));
+});
+
+test("of a receipt only what it is made for leaves", () => {
+  const receipt = [
+    "Reporting-UA : laptop.lan; Program",
+    "X-Mailer: Program",
+    "\tand more of it",
+    "Final-Recipient: rfc822;alice@example.org",
+    "Disposition: manual-action/MDN-sent-manually;",
+    " displayed",
+    "Program-Says: hello",
+  ].join("\n");
+  const { message, warnings } = prepare(
+    `MIME-Version: 1.0\nContent-Type: message/disposition-notification\n${SIMPLE.replace("hello", receipt)}`,
+  );
+  assert.match(
+    message.toString(),
+    /\r\n\r\nFinal-Recipient: rfc822;alice@example\.org\r\nDisposition: manual-action\/MDN-sent-manually;\r\n displayed\r\n$/,
+  );
+  assert.deepEqual(
+    warnings.filter(({ kind }) => kind === "dropped").map(({ what }) => what),
+    ["Reporting-UA", "X-Mailer", "Program-Says"],
+  );
+});
+
+test("an inline signature keeps every byte where a part has the identifier that it shows", () => {
+  const signed =
+    "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nsee cid:pic@x.example\n-----BEGIN PGP SIGNATURE-----\n";
+  const parts = `--b\nContent-Type: text/plain\n\n${signed}--b\nContent-ID: <pic@x.example>\n\nx\n--b--\n`;
+  const related =
+    'multipart/related; boundary=b; start="<nobody@laptop.lan>"; boundary*=utf-8\'\'c; type*0="text/";type*1=plain';
+  const { message, warnings } = prepare(
+    `MIME-Version: 1.0\nContent-Type: ${related}\nFrom: alice@example.org\nTo: bob@example.net\n\n${parts}`,
+  );
+  assert.ok(message.includes(signed.replaceAll("\n", "\r\n")));
+  assert.ok(warnings.some(({ kind, what }) => kind === "left" && what === "Content-ID pic@x.example"));
+  // Nobody has this identifier, and programs must agree where parts begin.
+  assert.doesNotMatch(message.toString(), /laptop|start=|\*/);
+});
+
+test("what stands inside and tells more is named", () => {
+  for (const type of ["message/delivery-status", "message/global", "text/rfc822-headers"]) {
+    const { warnings } = prepare(`MIME-Version: 1.0\nContent-Type: ${type}\n${SIMPLE}`);
+    assert.ok(
+      warnings.some(({ kind, what }) => kind === "left" && what === type),
+      type,
+    );
+  }
+});
+
+test("names that show one's own address, or no address, are nobody else's", () => {
+  const word = (text: string): string => `=?utf-8?b?${Buffer.from(text).toString("base64")}?=`;
+  for (const name of [
+    "'alice@example.org'",
+    "“alice@example.org”",
+    "山田　alice@example.org、",
+    "alice＠example.org",
+    "Zoë @ home",
+  ]) {
+    assert.equal(
+      refusal(SIMPLE.replace("alice@", `${word(name)} <alice@`).replace(".org\n", ".org>\n")),
+      "accepted",
+      name,
+    );
+  }
+});
+
 test("a key that is too short is a mistake of the program", () => {
   assert.throws(() => prepare(SIMPLE, { threadKey: Buffer.alloc(31) }), RangeError);
 });
@@ -305,7 +397,12 @@ test("huge and twisted messages take a bounded time", () => {
   );
   const words = `=?utf-8?q?${"a".repeat(60)}?=\n `.repeat(800);
   prepare(`${head}List-Id: ${words}x\n\nx\n`);
-  prepare(`${head}Content-Type: message/disposition-notification\n\n${`${"a".repeat(990)}\n`.repeat(2000)}`);
+  const receipt = `${`${"a".repeat(990)}\n`.repeat(2000)}`;
+  assert.throws(() => prepare(`${head}Content-Type: message/disposition-notification\n\n${receipt}`), /65536 bytes/);
+  prepare(`${head}Content-Type: message/disposition-notification\n\n${receipt.slice(0, 60_000)}`);
+  const fields = `--b\n${Array.from({ length: 500 }, (_, index) => `X-${index}: y\n`).join("")}\nx\n`;
+  const parts = `Content-Type: multipart/mixed; boundary=b\n\n${fields.repeat(900)}--b--\n`;
+  assert.throws(() => prepare(head + parts), /at most 10000 fields in all parts/);
   prepare(`${head}Content-Type: text/plain\n\n${"--\n".repeat(500_000)}`);
   assert.ok(performance.now() - start < 4000, `${performance.now() - start} ms`);
 });

@@ -22,7 +22,7 @@ export interface PrintedPart {
 export function printPart(part: LeafPart | MultipartPart, tools: BodyTools, isRoot: boolean): PrintedPart {
   if (part.kind === "leaf") {
     const { body, encoding } = tools.ids.rewrite(part);
-    const isReceipt = part.type.value === "message/disposition-notification" && !isEncoded(encoding);
+    const isReceipt = /^message\/(?:global-)?disposition-notification$/.test(part.type.value);
     return {
       fields: printHead(part, part.type.parameters, encoding, tools, isRoot),
       body: [isReceipt ? tools.cleanReceipt(body) : body],
@@ -31,7 +31,8 @@ export function printPart(part: LeafPart | MultipartPart, tools: BodyTools, isRo
   const boundary = Buffer.from(tools.random(16)).toString("hex");
   const parameters = new Map(part.type.parameters).set("boundary", boundary);
   const start = parameters.get("start");
-  if (start !== undefined) parameters.set("start", tools.ids.print(start));
+  if (start !== undefined && tools.ids.has(start)) parameters.set("start", tools.ids.print(start));
+  else parameters.delete("start");
   const body: Buffer[] = [];
   for (const child of part.parts) {
     body.push(Buffer.from(`--${boundary}\r\n`), ...printChild(child, tools), Buffer.from("\r\n"));
@@ -44,10 +45,6 @@ function printChild(child: Part, tools: BodyTools): Buffer[] {
   if (child.kind === "signed") return [child.bytes];
   const { fields, body } = printPart(child, tools, false);
   return [Buffer.from(`${fields}\r\n`, "latin1"), ...body];
-}
-
-function isEncoded(encoding: Encoding): boolean {
-  return encoding === "base64" || encoding === "quoted-printable";
 }
 
 function printHead(

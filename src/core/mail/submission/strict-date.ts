@@ -38,7 +38,11 @@ export function parseStrictDate(field: StrictField): number {
     throw mistake(field.place, `${field.name}: found ${dayName}: that day is a ${expectedDay}`);
   }
   const seconds = midnight / 1000 + Number(hour) * 3600 + Number(minute) * 60 + Number(second ?? 0);
-  return seconds - (sign === "-" ? -offset : offset) * 60;
+  const instant = seconds - (sign === "-" ? -offset : offset) * 60;
+  // A zone can lead out of the years that are written with four digits.
+  const leaves = new Date(instant * 1000).getUTCFullYear();
+  if (leaves >= 1900 && leaves <= 9999) return instant;
+  throw mistake(field.place, `${field.name}: no such time: expected ${EXPECTED}`);
 }
 
 /** In UTC: `Fri, 15 Jan 2027 08:00:00 +0000`. */

@@ -1,11 +1,13 @@
 /** Takes a message that was handed in apart (RFC 2046), strictly, and leaves alone what is signed. */
 
 import { FormatError } from "#core/errors.ts";
+import { decodeEncodedWords } from "#core/mail/encoded-words.ts";
 import { lineAt } from "#core/mail/message-fields.ts";
 import { FieldScanner } from "./field-scanner.ts";
+import { decodedParameter, withoutFolders } from "./file-names.ts";
 import { checkEncodedWords, checkParameter } from "./hidden-controls.ts";
 import { firstEightBit } from "./lines.ts";
-import { type MediaValue, parseDisposition, parseMediaType, parseToken } from "./media-value.ts";
+import { isFileName, type MediaValue, parseDisposition, parseMediaType, parseToken } from "./media-value.ts";
 import { mistake } from "./mistake.ts";
 import { readStrictHeader, type StrictField } from "./strict-header.ts";
 import type { Warnings } from "./warnings.ts";
@@ -48,6 +50,8 @@ export type Part = LeafPart | MultipartPart | SignedPart;
 
 export const MAX_PARTS = 1000;
 export const MAX_DEPTH = 20;
+/** In the headers of all parts: each costs time in which nobody else is served. */
+export const MAX_PART_FIELDS = 10_000;
 
 const ENCODINGS = ["7bit", "8bit", "binary", "quoted-printable", "base64"] as const;
 const BOUNDARY = /^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/;
@@ -61,6 +65,7 @@ interface Context {
   readonly maxHeaderBytes: number;
   readonly hasEightBit: boolean;
   parts: number;
+  partFields: number;
 }
 
 /**
@@ -76,7 +81,7 @@ export function readStructure(
   warnings: Warnings,
 ): LeafPart | MultipartPart {
   const hasEightBit = firstEightBit(message, bodyStart, message.length) >= 0;
-  const context: Context = { message, warnings, maxHeaderBytes, hasEightBit, parts: 0 };
+  const context: Context = { message, warnings, maxHeaderBytes, hasEightBit, parts: 0, partFields: 0 };
   const content = fields.filter(({ key }) => key.startsWith("content-"));
   return readPart(context, content, { start: bodyStart, end: message.length }, []);
 }
@@ -100,7 +105,9 @@ function readPart(
   if (!head.type.value.startsWith("multipart/")) {
     const eightBit = context.hasEightBit ? firstEightBit(message, start, end) : -1;
     if (eightBit >= 0) checkEightBit(head, { message, offset: eightBit });
+    checkMessageInside(head, fields, { message, offset: start });
     if (head.type.value === "message/rfc822") warnings.add("left", "the message inside, with its header");
+    else if (TELLING.has(head.type.value)) warnings.add("left", head.type.value);
     // A message inside is what somebody else wrote: it is labelled as it is.
     const encoding = eightBit >= 0 && head.encoding === "7bit" ? "8bit" : head.encoding;
     return { kind: "leaf", ...head, encoding, body: message.subarray(start, end), isEightBit: eightBit >= 0 };
@@ -124,9 +131,33 @@ function readPart(
       return { kind: "signed", bytes: message.subarray(range.start, range.end), isEightBit };
     }
     const header = readStrictHeader(message, range.start, range.end, context.maxHeaderBytes);
+    context.partFields += header.fields.length;
+    if (context.partFields > MAX_PART_FIELDS) {
+      throw mistake({ message, offset: range.start }, `expected at most ${MAX_PART_FIELDS} fields in all parts`);
+    }
     return readPart(context, header.fields, { start: header.bodyStart, end: range.end }, [...open, boundary], inDigest);
   });
   return { kind: "multipart", ...head, parts, isEightBit: parts.some(({ isEightBit }) => isEightBit) };
+}
+
+/** Other kinds of messages inside, and headers: sent as they are. */
+const TELLING: ReadonlySet<string> = new Set([
+  ...["message/global", "message/news", "message/external-body", "message/feedback-report", "message/delivery-status"],
+  ...["message/global-headers", "message/global-delivery-status", "text/rfc822-headers"],
+]);
+
+/** What stands inside in pieces, or encoded, can't be judged. */
+function checkMessageInside(
+  { type, encoding }: EntityHead,
+  fields: readonly StrictField[],
+  start: { message: Buffer; offset: number },
+): void {
+  const place = fields.find(({ key }) => key === "content-type")?.place ?? start;
+  if (type.value === "message/partial") throw mistake(place, "message/partial: expected the message in one piece");
+  const isReceipt = /^message\/(?:global-)?disposition-notification$/.test(type.value);
+  if (!isReceipt || (encoding !== "base64" && encoding !== "quoted-printable")) return;
+  // RFC 8098 section 3.1: 7bit.
+  throw mistake(place, `${type.value} in ${encoding}: expected 7bit`);
 }
 
 function checkEightBit(head: EntityHead, place: { message: Buffer; offset: number }): void {
@@ -192,7 +223,8 @@ function readHead({ warnings }: Context, fields: readonly StrictField[], default
   const location = byKey.get("content-location");
   if (description !== undefined) checkEncodedWords(description);
   // Names of files are for the reader; paths and addresses tell of the sender's machine.
-  const keepsLocation = location !== undefined && /^[!-.0-9;-[\]-~]+$/.test(location.value);
+  const keepsLocation =
+    location !== undefined && /^[!-.0-9;-[\]-~]+$/.test(location.value) && !/%(?:2f|3a|5c)/i.test(location.value);
   if (location !== undefined && !keepsLocation) warnings.add("dropped", location.name);
   return {
     type: typeField === undefined ? { value: defaultType, parameters: new Map() } : mediaTypeOf(typeField, warnings),
@@ -220,16 +252,13 @@ const TYPE_PARAMETERS: ReadonlySet<string> = new Set([
   "component",
   "delsp",
   "format",
-  "id",
   "method",
   "micalg",
   "name",
-  "number",
   "protocol",
   "report-type",
   "smime-type",
   "start",
-  "total",
   "type",
   "version",
 ]);
@@ -253,25 +282,38 @@ function dispositionOf(field: StrictField, warnings: Warnings): MediaValue {
 function keep(media: MediaValue, allowed: ReadonlySet<string>, field: StrictField, warnings: Warnings): MediaValue {
   const parameters = new Map<string, string>();
   for (const [name, text] of media.parameters) {
-    // RFC 2231: name*, name*0, name*0*.
+    // RFC 2231: name*, name*0, name*0*. Programs that know these forms would follow another boundary than others.
     const base = name.split("*", 1)[0] ?? "";
-    if (!allowed.has(base)) {
+    const isName = isFileName(name);
+    if (!allowed.has(base) || (name !== base && !isName)) {
       warnings.add("dropped", `${field.name}: ${name}`);
-      continue;
+    } else if (!isName) {
+      checkParameter(field, { name, text, decoded: decodeEncodedWords(text), charset: "" });
+      parameters.set(name, base === "charset" ? text.toLowerCase() : text);
+    } else if (name === base) {
+      keepName(parameters, base, new Map([[name, text]]), field, warnings);
+    } else if (![...parameters.keys()].some((key) => key.startsWith(`${base}*`))) {
+      const forms = [...media.parameters].filter(([key]) => key.startsWith(`${base}*`));
+      keepName(parameters, base, new Map(forms), field, warnings);
     }
-    checkParameter(field, name, text);
-    const kept = keptParameter(base, text);
-    if (kept !== text && base !== "charset") warnings.add("rewritten", `${field.name}: ${name}`);
-    parameters.set(name, kept);
   }
   return { value: media.value, parameters };
 }
 
-/** Names of files are for the reader; the folders around them tell of the sender's machine. */
-function keptParameter(base: string, text: string): string {
-  if (base === "charset") return text.toLowerCase();
-  const isPath = (base === "filename" || base === "name") && !text.includes("=?");
-  return isPath ? text.replace(/^.*[/\\](?=.)/, "") : text;
+/** @param forms the plain one, or all of RFC 2231 */
+function keepName(
+  parameters: Map<string, string>,
+  base: string,
+  forms: ReadonlyMap<string, string>,
+  field: StrictField,
+  warnings: Warnings,
+): void {
+  const [[name = base, text = ""] = []] = forms;
+  const charset = /\*(?:0\*)?$/.test(name) ? (/^([^']*)'[^']*'/.exec(text)?.[1] ?? "") : "";
+  checkParameter(field, { name, text, decoded: decodedParameter(base, forms), charset });
+  const kept = withoutFolders(base, forms);
+  if (kept !== forms) for (const form of forms.keys()) warnings.add("rewritten", `${field.name}: ${form}`);
+  for (const [form, value] of kept) parameters.set(form, value);
 }
 
 function contentIdOf(field: StrictField): string {

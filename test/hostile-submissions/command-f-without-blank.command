@@ -1,0 +1,1 @@
+send-anyway -falice@example.org

@@ -1,0 +1,2 @@
+send-anyway carol@example.net
+login bob
