@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Program, runProgram } from "./command.ts";
@@ -10,6 +11,7 @@ const program: Program = {
   help: "tool help\n",
   verbs: {
     go: { help: "go help\n", run: (operands) => Promise.resolve(operands.length) },
+    read: { help: "read help\n", run: async ([file = ""]) => (await readFile(file)).length },
     account: {
       help: "account help\n",
       verbs: {
@@ -60,10 +62,26 @@ if (process.argv[2] === "run") {
   });
 
   test("what is not there is named as it was typed", () => {
-    assert.match(run("no")[2], /no command "no", expected one of go, account\n.*"tool --help"/);
+    assert.match(run("no")[2], /no command "no", expected one of go, read, account\n.*"tool --help"/);
     assert.match(run("account", "no")[2], /no command "account no", expected one of make\n.*"tool account --help"/);
     assert.match(run("account", "constructor")[2], /no command "account constructor"/);
     assert.match(run("account", "make", "--colour")[2], /"tool account make --help" shows what it takes/);
     assert.equal(run("account", "no")[0], 64);
+    assert.match(run("help", "no")[2], /no command "no"/);
+    assert.match(run("help", "account", "no")[2], /no command "account no"/);
+    assert.equal(run("help", "no")[0], 64);
+  });
+
+  test("what the system refuses is a sentence and another try, not a defect with a stack", () => {
+    assert.deepEqual(run("read", "/nowhere/at/all"), [
+      75,
+      "",
+      'tool: error: can\'t open "/nowhere/at/all": no such file or directory\n',
+    ]);
+    assert.deepEqual(run("read", "/proc"), [
+      75,
+      "",
+      'tool: error: can\'t read "/proc": illegal operation on a directory\n',
+    ]);
   });
 }

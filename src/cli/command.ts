@@ -3,7 +3,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
-import { complain, print } from "./terminal.ts";
+import { complain, print, systemErrorInWords } from "./terminal.ts";
 
 export type OptionValues = Record<string, string | boolean | (string | boolean)[] | undefined>;
 
@@ -35,7 +35,8 @@ export interface Program {
 export async function runProgram(program: Program, argv: readonly string[]): Promise<void> {
   try {
     process.exitCode = await dispatch(program, argv);
-  } catch (error) {
+  } catch (cause) {
+    const error = systemErrorInWords(cause);
     complain(program.name, error);
     process.exitCode = exitStatusOf(error);
   }
@@ -49,7 +50,10 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
   const asksHelp = argv[0] === "help";
   const { page, words, rest } = lookUp(program, asksHelp ? argv.slice(1) : argv);
   const [next] = rest;
-  if ("verbs" in page && (asksHelp || next === undefined || next === "--help" || next === "-h")) {
+  if (
+    "verbs" in page &&
+    ((asksHelp && next === undefined) || next === undefined || next === "--help" || next === "-h")
+  ) {
     print(page.help);
     return asksHelp || next !== undefined ? EXIT.ok : EXIT.usage;
   }
@@ -76,7 +80,7 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
       strict: true,
     });
   } catch (cause) {
-    const message = cause instanceof Error ? (cause.message.split(". ")[0] ?? "") : String(cause);
+    const message = cause instanceof Error ? (cause.message.split(/\.\s/)[0] ?? "") : String(cause);
     throw new PolicyError("USAGE", message, { cause, hint: `"${command} --help" shows what it takes` });
   }
   if (parsed.values["help"] === true) {

@@ -11,7 +11,8 @@ export function say(program: string, text: string): void {
 }
 
 /** `program: error: …` and, where the reader can do something, `program: hint: …`. */
-export function complain(program: string, error: unknown): void {
+export function complain(program: string, thrown: unknown): void {
+  const error = systemErrorInWords(thrown);
   const known =
     error instanceof FormatError ||
     error instanceof VerifyError ||
@@ -24,6 +25,33 @@ export function complain(program: string, error: unknown): void {
   }
   // Not one of ours: a defect or the system. The stack helps whoever reports it.
   say(program, `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+}
+
+/** What the operating system does not do with a file is no defect of ours: it is said without a stack. */
+const SYSTEM_HINTS: Readonly<Record<string, string | undefined>> = {
+  EACCES: "check who owns it, and who may read and write it",
+  EDQUOT: "your quota on this computer is used up: make room and try again",
+  EIO: "check the disk",
+  EISDIR: undefined,
+  ELOOP: undefined,
+  ENAMETOOLONG: undefined,
+  ENOENT: undefined,
+  ENOSPC: "make room and try again",
+  ENOTDIR: undefined,
+  EPERM: "check who owns it, and who may read and write it",
+  EROFS: undefined,
+};
+
+/** HostError FILE for an error of Node's about a file; all else as it is. */
+export function systemErrorInWords(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof HostError) return error;
+  const { code = "", path, syscall, message } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || !Object.hasOwn(SYSTEM_HINTS, code)) return error;
+  // "EACCES: permission denied, open '/home/alice/x'"
+  const why = /^[A-Z]+: ([^,]*), /.exec(message)?.[1] ?? code;
+  const full = code === "ENOSPC" || code === "EDQUOT" ? "the disk is full: " : "";
+  const where = path === undefined ? "" : ` "${path}"`;
+  return new HostError("FILE", `${full}can't ${syscall}${where}: ${why}`, { cause: error, hint: SYSTEM_HINTS[code] });
 }
 
 /** A progress line that rewrites itself; silent when standard error is not a terminal. */

@@ -22,6 +22,7 @@ export function exitStatusOf(error: unknown): number {
   if (error instanceof VerifyError && WORD_AGAINST_WORD.has(error.code)) return EXIT.protocol;
   if (error instanceof VerifyError) return EXIT.data;
   if (error instanceof PolicyError) return error.code === "USAGE" ? EXIT.usage : EXIT.denied;
-  if (error instanceof HostError) return EXIT.temporary;
+  // What the operating system did not do ("syscall" is what Node calls it by), it may do once there is room.
+  if (error instanceof HostError || (error instanceof Error && "syscall" in error)) return EXIT.temporary;
   return EXIT.software;
 }
