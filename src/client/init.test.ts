@@ -106,6 +106,8 @@ test("mistakes are usage errors and leave nothing behind", async () => {
     ["--account", "alice"],
     [...NEEDED, "--port", "many"],
     [...NEEDED, "--port", "70000"],
+    [...NEEDED, "--maildir", ""],
+    [...NEEDED, "--identity", ""],
     [...NEEDED, "--host", "-oProxyCommand=x"],
     [...NEEDED, "--host", "a b"],
     [...NEEDED, "--account", "Alice Smith"],
@@ -119,7 +121,27 @@ test("mistakes are usage errors and leave nothing behind", async () => {
     assert.equal(status, 64, `${args.join(" ")}: ${stderr}`);
     assert.doesNotMatch(stderr, /\n {4}at /, "no stack for what the user typed");
   }
+  assert.match(
+    (await init(...NEEDED, "--port", "many")).stderr,
+    /--port is "many", expected a number from 1 to 65535\n/,
+  );
   assert.deepEqual(await readdir(home), []);
+});
+
+test("mistakes in the profile are named for people", async () => {
+  await init(...NEEDED);
+  const file = join(home, ".config/shoal/default/profile.json");
+  const { host: _, ...profile } = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
+  await writeFile(file, JSON.stringify({ ...profile, hosst: "x", port: "22", maildir: "Mail" }));
+  const { status, stderr } = await tryExec(process.execPath, [main, "list"], { env: environment() });
+  assert.equal(status, 78);
+  assert.deepEqual(stderr.replaceAll(`"${file}": `, "").trim().split("\n").sort(), [
+    "shoal: error: hosst: there is no such setting",
+    "shoal: error: host: is missing",
+    "shoal: error: maildir: expected an absolute path",
+    "shoal: error: port: expected number",
+    'shoal: hint: "shoal init --help" shows what a profile is made of',
+  ]);
 });
 
 test("on a terminal ssh-keygen asks for the passphrase", async () => {

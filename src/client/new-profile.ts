@@ -61,10 +61,11 @@ export function newProfile(
   options: OptionValues,
   command: string,
 ): Profile {
+  refuseEmpty(options, command);
   const path = (option: string): string | undefined =>
     options[option] === undefined ? undefined : resolve(String(options[option]));
-  const port = options["port"] === undefined ? undefined : Number(options["port"]);
-  const keysPort = options["keys-port"] === undefined ? port : Number(options["keys-port"]);
+  const port = portOf(options, "port");
+  const keysPort = portOf(options, "keys-port") ?? port;
   const identities = valuesOf(options, "identity").map((file) => resolve(file));
   const host = options["host"] ?? (domain === undefined ? undefined : `fetch.mail.${domain}`);
   const isFull = domain !== undefined;
@@ -88,6 +89,21 @@ export function newProfile(
     if (!(cause instanceof FormatError)) throw cause;
     throw new PolicyError("USAGE", cause.message, { cause, hint: `"${command} --help" says what it takes` });
   }
+}
+
+/** An empty file or folder would be the one that the command was typed in. */
+function refuseEmpty(options: OptionValues, command: string): void {
+  const empty = Object.keys(options).find((name) => valuesOf(options, name).includes(""));
+  if (empty === undefined) return;
+  throw new PolicyError("USAGE", `--${empty} is empty`, { hint: `"${command} --help" says what it takes` });
+}
+
+function portOf(options: OptionValues, name: string): number | undefined {
+  const value = options[name];
+  if (value === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(String(value)) ? Number(value) : 0;
+  if (port > 0 && port <= 65_535) return port;
+  throw new PolicyError("USAGE", `--${name} is "${String(value)}", expected a number from 1 to 65535`);
 }
 
 /** @throws PolicyError USAGE when there is one of that name */

@@ -72,9 +72,17 @@ export function parseProfile(text: string, where: string): Profile {
   if (result.success) return result.output;
   const mistakes = result.issues.map((issue) => {
     const key = v.getDotPath(issue) ?? "the whole file";
-    return `"${where}": ${key}: ${issue.message}`;
+    return `"${where}": ${key}: ${mistakeOf(issue)}`;
   });
-  throw new FormatError("CONFIG", mistakes.join("\n"), { hint: "shoal init --help shows what a profile is made of" });
+  throw new FormatError("CONFIG", mistakes.join("\n"), { hint: '"shoal init --help" shows what a profile is made of' });
+}
+
+/** Our own rules have their words; the library's are for programmers. */
+function mistakeOf({ kind, type, expected, received, message }: v.BaseIssue<unknown>): string {
+  if (kind === "validation") return message;
+  if (type === "strict_object" && expected === "never") return "there is no such setting";
+  if (received === "undefined") return "is missing";
+  return expected === null ? message : `expected ${expected.toLowerCase()}`;
 }
 
 /** @throws PolicyError USAGE when there is none; FormatError CONFIG */
