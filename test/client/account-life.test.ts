@@ -112,6 +112,7 @@ describe("a new account", () => {
       [["alice@example.org", "--master", "nothing"], /no master key/],
       [["alice@example.org"], /no terminal to ask on/],
       [["alice@example.org", "--recovery", "x", "--no-recovery"], /exclude each other/],
+      [["alice@example.org", "--recovery", "/nowhere/usb"], /there is no folder "\/nowhere"/],
     ];
     for (const [args, message] of wrong) {
       const { status, stderr } = await laptop.run(["account", "create", ...args]);

@@ -1,7 +1,7 @@
 /** The master and recovery keys of a new account: given, found, or made. */
 
-import { stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { access, constants, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { say } from "#cli/terminal.ts";
 import { PolicyError } from "#core/errors.ts";
 import { exists } from "#host/files.ts";
@@ -43,6 +43,24 @@ export async function checkKeyOptions(
     throw new PolicyError("USAGE", "--recovery and --no-recovery exclude each other");
   }
   if (!isDeclined && recoveries.length === 0) checkCanAsk();
+  for (const file of recoveries) {
+    const mistake = await mistakeOfPlace(resolve(file));
+    if (mistake !== null) throw new PolicyError("USAGE", mistake);
+  }
+}
+
+/** A key that exists is used, a folder gets one, and so does a folder for the file; each has to be there, and ours to write to. */
+async function mistakeOfPlace(place: string): Promise<string | null> {
+  const isThere = await exists(place);
+  if (isThere && !(await stat(place)).isDirectory()) return null;
+  const folder = isThere ? place : dirname(place);
+  if (!(await exists(folder))) return `there is no folder "${folder}"`;
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+    return null;
+  } catch {
+    return `you may not write to "${folder}"`;
+  }
 }
 
 function checkCanAsk(): void {
@@ -94,7 +112,13 @@ export async function recoveryFiles(
       }
       continue;
     }
-    const path = await fileAt(resolve(place.replace(/^~(?=\/|$)/, process.env["HOME"] ?? "~")), name, domain);
+    const chosen = resolve(place.replace(/^~(?=\/|$)/, process.env["HOME"] ?? "~"));
+    const mistake = await mistakeOfPlace(chosen);
+    if (mistake !== null) {
+      say("shoal", mistake);
+      continue;
+    }
+    const path = await fileAt(chosen, name, domain);
     return [await useOrMake(path, comment, "recovery key", "--recovery")];
   }
 }
