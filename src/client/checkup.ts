@@ -161,6 +161,10 @@ function judgeProof(
 async function checkKnownAccount(profile: Profile, places: Places): Promise<{ value?: string | null; check: Check }> {
   return await tried("known", async () => {
     const { id, origin, standing } = await new AccountMemory(places, profile.domain ?? null).load();
+    if (id !== null && origin === "created" && standing === null) {
+      const advice = "the operator has to add it: shoal account request prints what the operator needs";
+      return [id, ill("known", `account ${id}, made here, is not on the server yet`, advice, EXIT.temporary)];
+    }
     if (id === null || standing === null) {
       return [id, ill("known", "this computer knows no account yet", "shoal sync learns it", EXIT.temporary)];
     }

@@ -66,7 +66,9 @@ Example:
 };
 
 async function list(outbox: Outbox, json: boolean): Promise<number> {
-  for (const entry of await outbox.list()) {
+  const entries = await outbox.list();
+  if (entries.length === 0 && !json) say("shoal", "the outbox is empty");
+  for (const entry of entries) {
     if (json) {
       await writeOut(`${visibleJson({ ...entry, added: new Date(entry.added * 1000).toISOString() })}\n`);
       continue;
