@@ -16,6 +16,7 @@ import { ledgerAttacks } from "#test/mailbox/ledger-attacks.ts";
 import type { HonestWorld } from "#test/mailbox/honest-world.ts";
 import { sceneOf, wordsOf } from "#test/mailbox/scene.ts";
 import { honestCases } from "./honest.ts";
+import { ruleCases } from "./rules.ts";
 import { auditFiles, type Files, ScriptWriter } from "./script.ts";
 
 const SEED = 7;
@@ -94,6 +95,12 @@ export function vectors(): Map<string, Buffer> {
   }
   for (const attack of [...attacks, ...formatAttacks, ...ledgerAttacks])
     made.set(`reject/${attack.name}`, attacked(attack));
+  for (const [path, make] of ruleCases) {
+    made.set(
+      path,
+      make((world) => new Recorder(world)),
+    );
+  }
   return made;
 }
 
