@@ -39,7 +39,8 @@ export const STATUS = {
 /** OpenSSH never sends nor takes a longer packet; a longer one is a lie. */
 export const MAX_PACKET_BYTES = 256 * 1024;
 const MAX_HANDLE_BYTES = 256;
-const MAX_NAME_BYTES = 1024;
+/** What file systems hold; names are kept in memory, and some for longer. */
+const MAX_NAME_BYTES = 255;
 
 /** Fields are absent when the server did not send them. */
 export interface SftpAttributes {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { FormatError, HostError } from "#core/errors.ts";
+import { exec } from "#host/exec.ts";
 import { startSshd, type TestSshd } from "#test/sshd.ts";
 import { OPEN, SftpConnection, SftpStatusError, STATUS } from "./sftp.ts";
 
@@ -35,6 +36,16 @@ describe("against OpenSSH's server", () => {
     for (const { name, size } of found) assert.equal(size, Number(name.split(" ")[1]));
     const { mtimeMs } = await stat(join(many, "file 7 \u00e9"));
     assert.equal(found.find(({ name }) => name.startsWith("file 7 "))?.mtimeSeconds, Math.floor(mtimeMs / 1000));
+  });
+
+  test("what is no plain file has no size, and is read without being opened", async () => {
+    const odd = join(folder, "odd");
+    await mkdir(join(odd, "folder"), { recursive: true });
+    await symlink("folder", join(odd, "link"));
+    await exec("mkfifo", [join(odd, "pipe")]);
+    const found = await sftp.list(odd);
+    assert.deepEqual(found.map(({ name, size }) => `${name} ${size}`).sort(), ["folder 0", "link 0", "pipe 0"]);
+    for (const { name, size } of found) assert.equal((await sftp.readFile(join(odd, name), 100, size)).length, 0);
   });
 
   test("leaving a listing early leaves the connection usable", async () => {
@@ -193,6 +204,8 @@ process.stdin.on("end", () => process.exit(0));
   const handle = `if (type === 3 || type === 11) return "0000000a 66" + id + "00000001 41";`;
   const names: Record<string, string> = {
     "four billion names": `return "00000009 68" + id + "ffffffff";`,
+    "no name at all, and no end": `return "00000009 68" + id + "00000000";`,
+    "a name of 256 bytes": `return "00000115 68" + id + "00000001 00000100" + "61".repeat(256) + "00000000 00000000";`,
     "a name with a slash": `return "00000018 68" + id + "00000001 00000003 2e2e2f 00000000 00000000";`,
     "a name with NUL": `return "00000016 68" + id + "00000001 00000001 00 00000000 00000000";`,
     "an empty name": `return "00000015 68" + id + "00000001 00000000 00000000 00000000";`,

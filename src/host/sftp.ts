@@ -29,7 +29,7 @@ export interface SftpLimits {
 
 export interface FolderEntry {
   name: string;
-  /** Bytes; 0 when the server does not say. */
+  /** Bytes; 0 when the server does not say, and for what is no plain file: to open that might wait for ever. */
   size: number;
   mtimeSeconds: number;
 }
@@ -133,12 +133,13 @@ export class SftpConnection {
         const batch = await inFlight.shift();
         if (batch === undefined) return;
         if ("error" in batch) throw batch.error;
+        if (batch.length === 0) throw new FormatError("SFTP", `the server sent no name when asked to list "${path}"`);
         count += batch.length;
         if (count > MAX_ENTRIES) throw new FormatError("TOO-LARGE", `"${path}" has more than ${MAX_ENTRIES} names`);
         const found = batch.filter(({ name }) => name !== "." && name !== "..");
         yield found.map(({ name, attributes }) => ({
           name,
-          size: attributes.size ?? 0,
+          size: isPlain(attributes) ? (attributes.size ?? 0) : 0,
           mtimeSeconds: attributes.mtimeSeconds ?? 0,
         }));
       }
@@ -167,12 +168,13 @@ export class SftpConnection {
 
   /**
    * A whole file. With `expectedSize` (from a listing) exactly that many bytes are asked for, one round trip after
-   * the open; a file that is shorter comes back shorter, a longer one cut.
+   * the open; a file that is shorter comes back shorter, a longer one cut. For 0 bytes nothing is asked.
    * @throws SftpStatusError; FormatError TOO-LARGE when it has more than `maxBytes`
    */
   async readFile(path: string, maxBytes: number, expectedSize?: number): Promise<Buffer> {
     if (expectedSize !== undefined) {
       checkSize(path, expectedSize, maxBytes);
+      if (expectedSize === 0) return Buffer.alloc(0);
       const content = await this.#readAtOnce(path, expectedSize);
       if (content !== undefined) return content;
     }
@@ -338,6 +340,14 @@ export class SftpConnection {
     // A copy: the reply is a view of a whole chunk of the stream.
     return { bytes: Buffer.from(reply.handle) };
   }
+}
+
+const TYPE_BITS = 0o170_000;
+const PLAIN_FILE = 0o100_000;
+
+/** A server that says nothing of types is believed to list files. */
+function isPlain({ mode }: SftpAttributes): boolean {
+  return mode === undefined || (mode & TYPE_BITS) === 0 || (mode & TYPE_BITS) === PLAIN_FILE;
 }
 
 /** A read or write size that both sides take; OpenSSH says 261120, others may say 0 for "no number". */
