@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AccountMemory } from "#client/account/memory.ts";
 import type { Storage } from "#client/mail-store.ts";
-import { Auditor } from "#client/mailbox/auditor.ts";
+import { type AddressedProfile, Auditor } from "#client/mailbox/auditor.ts";
 import type { DeviceSigner } from "#client/mailbox/device-signer.ts";
 import { MailboxState } from "#client/mailbox/state.ts";
 import { type Places, placesOf } from "#client/places.ts";
@@ -55,6 +55,13 @@ export class ProvenDevice {
     this.opened.clear();
   }
 
+  get profile(): AddressedProfile {
+    return {
+      ...{ account: "alice", domain: DOMAIN, host: "127.0.0.1", folder: join(this.#server.folder, "mail") },
+      ...{ identities: ["/nonexistent"], knownHosts: this.#server.knownHosts, maildir: "/nonexistent" },
+    };
+  }
+
   get state(): MailboxState {
     return new MailboxState(this.places);
   }
@@ -66,11 +73,7 @@ export class ProvenDevice {
     keep: boolean,
     storage: Storage = this.#storage(),
   ): Promise<ProvenResult> {
-    const profile = {
-      ...{ account: "alice", domain: DOMAIN, host: "127.0.0.1", folder: join(this.#server.folder, "mail") },
-      ...{ identities: ["/nonexistent"], knownHosts: this.#server.knownHosts, maildir: "/nonexistent" },
-    };
-    const auditor = new Auditor(sftp, profile, this.places, () => now);
+    const auditor = new Auditor(sftp, this.profile, this.places, () => now);
     return await syncProven({ sftp, auditor, storage, keep, signer: () => Promise.resolve(this.#signer) });
   }
 

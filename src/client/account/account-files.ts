@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { visibleLine } from "#cli/visible.ts";
+import { FormatError } from "#core/errors.ts";
 import { OPEN, type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
 import type { Profile } from "../profile.ts";
 import { MAX_CHAIN_BYTES } from "./memory.ts";
@@ -60,6 +61,16 @@ export async function readShownChain(
     return { bytes: await (reading ?? sftp.readFile(path, MAX_CHAIN_BYTES)), size, mtimeSeconds };
   } catch (error) {
     if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return null;
+    throw error;
+  }
+}
+
+/** As {@link readShownChain}; what a machine does not let be read, or makes too large to be read, it does not show. */
+export async function readChainIfShown(...what: Parameters<typeof readShownChain>): ReturnType<typeof readShownChain> {
+  try {
+    return await readShownChain(...what);
+  } catch (error) {
+    if (error instanceof SftpStatusError || (error instanceof FormatError && error.code === "TOO-LARGE")) return null;
     throw error;
   }
 }

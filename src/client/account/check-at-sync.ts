@@ -5,7 +5,7 @@ import { unixTime } from "#host/clock.ts";
 import { type SftpConnection, SftpStatusError } from "#host/sftp.ts";
 import type { Places } from "../places.ts";
 import type { Profile } from "../profile.ts";
-import { fetchBase, readShownChain } from "./account-files.ts";
+import { fetchBase, readChainIfShown } from "./account-files.ts";
 import { whyRefused } from "./fetch-login.ts";
 import { sayLearned } from "./learned.ts";
 import { AccountMemory } from "./memory.ts";
@@ -19,7 +19,7 @@ export async function checkAccount(sftp: SftpConnection, profile: Profile, place
   const memory = new AccountMemory(places, profile.domain ?? null);
   const machine = profile.host;
   const isKnown = (size: number, mtime: number): Promise<boolean> => memory.hasSeen(machine, size, mtime);
-  const shown = await readShownChain(sftp, fetchBase(profile), isKnown, memory.isBlank);
+  const shown = await readChainIfShown(sftp, fetchBase(profile), isKnown, memory.isBlank);
   if (shown === "unchanged") return;
   if (shown === null && (await memory.load()).standing === null) return;
   const learned = await memory.learn(machine, shown?.bytes ?? Buffer.alloc(0), unixTime());

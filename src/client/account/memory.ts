@@ -178,7 +178,7 @@ export class AccountMemory {
    * chain only ever grows.
    */
   async hasSeen(machine: string, size: number, mtimeSeconds: number): Promise<boolean> {
-    if ((await this.#shown())[machine] !== `${size} ${mtimeSeconds}`) return false;
+    if ((await this.#shown())[machine] !== `${size} ${mtimeSeconds}` || this.isBlank) return false;
     return (await stat(this.#path("chain"))).size === size;
   }
 

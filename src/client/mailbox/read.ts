@@ -15,6 +15,8 @@ const MAX_HEAD_FILE_BYTES = 2048 + 2 * MAX_SIGNATURE_BYTES;
 const MAX_SIGNERS_FILE_BYTES = MAX_SIGNERS_BYTES + 20 * MAX_SIGNATURE_BYTES;
 const MAX_RECORD_FILE_BYTES = MAX_DELETION_BYTES + MAX_SIGNATURE_BYTES;
 const MAX_RECORDS_BYTES = 256 * 1024 * 1024;
+/** Devices put theirs together; to read more would take hours. */
+const MAX_RECORDS = 10_000;
 const RECORD_NAME = /^[0-9a-f]{16}-[1-9][0-9]{0,14}$/;
 
 /**
@@ -31,13 +33,13 @@ export async function readMailbox<Account>(
     readHeadFiles(sftp, paths),
     readIfThere(sftp, paths.entries, MAX_ENTRIES_BYTES),
     learnAccount(),
-    listInBatches(sftp, paths.mail),
+    ifThere(() => listInBatches(sftp, paths.mail)),
     listIfThere(sftp, paths.del),
   ]);
   // A long listing went on behind the first of the other folder: a record must not be missed that explains what it lacks.
-  const isEarly = mail.batches >= READDIRS_IN_FLIGHT;
+  const isEarly = (mail?.batches ?? 0) >= READDIRS_IN_FLIGHT;
   const del = await readRecords(sftp, paths.del, isEarly ? await listIfThere(sftp, paths.del) : early);
-  return { shown: { head, signers, entries, mail: mail.files, del }, account };
+  return { shown: { head, signers, entries, mail: mail?.files ?? [], del }, account };
 }
 
 /** Head and list of signers alone: whether there is a fresh proof. */
@@ -68,6 +70,12 @@ async function listIfThere(sftp: ReadingSftp, folder: string): Promise<FolderEnt
 
 async function readRecords(sftp: ReadingSftp, folder: string, listed: readonly FolderEntry[]): Promise<Shown["del"]> {
   const records = listed.filter(({ name, size }) => RECORD_NAME.test(name) && size <= MAX_RECORD_FILE_BYTES);
+  if (records.length > MAX_RECORDS) {
+    throw new FormatError(
+      "TOO-LARGE",
+      `"${folder}" holds ${records.length} records, at most ${MAX_RECORDS} are expected`,
+    );
+  }
   const bytes = records.reduce((sum, { size }) => sum + size, 0);
   if (bytes > MAX_RECORDS_BYTES) {
     throw new FormatError("TOO-LARGE", `"${folder}" holds ${bytes} bytes, at most ${MAX_RECORDS_BYTES} are expected`);
@@ -76,7 +84,7 @@ async function readRecords(sftp: ReadingSftp, folder: string, listed: readonly F
   const read = await inTurns(listed, RECORDS_IN_FLIGHT, async ({ name, size }) => {
     // What is too large is no record, whatever stands in it.
     if (!toRead.has(name)) return { name, bytes: Buffer.alloc(0) };
-    const content = await ifThere(() => sftp.readFile(`${folder}/${name}`, MAX_RECORD_FILE_BYTES, size));
+    const content = await ifThere(() => readable(sftp.readFile(`${folder}/${name}`, MAX_RECORD_FILE_BYTES, size)));
     return content === null ? null : { name, bytes: content };
   });
   return read.filter((one) => one !== null);
@@ -98,7 +106,18 @@ async function readIfThere(
   path: string,
   maxBytes: number,
 ): Promise<Buffer | null> {
-  return await ifThere(() => sftp.readFile(path, maxBytes));
+  return await ifThere(() => readable(sftp.readFile(path, maxBytes)));
+}
+
+/** What is too large, or is not let be read, proves as little as an empty file, and is judged like one. */
+async function readable(reading: Promise<Buffer>): Promise<Buffer> {
+  try {
+    return await reading;
+  } catch (error) {
+    const isRefused = error instanceof SftpStatusError && error.status !== STATUS.noSuchFile;
+    if (isRefused || (error instanceof FormatError && error.code === "TOO-LARGE")) return Buffer.alloc(0);
+    throw error;
+  }
 }
 
 async function ifThere<T>(work: () => Promise<T>): Promise<T | null> {

@@ -9,6 +9,11 @@ import { type AuditMemory, MAX_MEMORY_BYTES, parseMemory, printMemory } from "#c
 import { exists, makeFolder, readBounded, writeDurably } from "#host/files.ts";
 import type { Places } from "../places.ts";
 
+/** Numbers of records beyond this are nobody's: whoever puts such a name there must not use up the rest. */
+const MAX_NUMBER_SEEN = 1e12;
+/** More files than any mailbox has wait only where somebody puts them; what is forgotten is opened no sooner for that. */
+const MAX_WAITING = 100_000;
+
 export class MailboxState {
   readonly #folder: string;
 
@@ -45,12 +50,13 @@ export class MailboxState {
   }
 
   async remember(memory: AuditMemory): Promise<void> {
-    await this.#write("memory", printMemory(memory));
+    const waiting = longestWaiting(memory.waiting);
+    await this.#write("memory", printMemory({ ...memory, waiting }));
   }
 
   /**
    * The number of the next deletion record. It is used up by this call, whatever becomes of the record.
-   * @param atLeastAfter the highest that is known to be in use
+   * @param atLeastAfter the highest that the server shows to be in use, which counts within reason
    */
   async nextNumber(atLeastAfter = 0): Promise<number> {
     const text = (await this.#read("number", 64))?.toString("latin1") ?? "0\n";
@@ -58,7 +64,7 @@ export class MailboxState {
     if (last === undefined) {
       throw new HostError("FILE", `"${join(this.#folder, "number")}" is damaged, expected a number`);
     }
-    const next = Math.max(Number(last), atLeastAfter) + 1;
+    const next = Math.max(Number(last), atLeastAfter > MAX_NUMBER_SEEN ? 0 : atLeastAfter) + 1;
     await this.#write("number", `${next}\n`);
     return next;
   }
@@ -80,4 +86,9 @@ export class MailboxState {
     await makeFolder(this.#folder, 0o700);
     await writeDurably(join(this.#folder, name), content);
   }
+}
+
+function longestWaiting(waiting: AuditMemory["waiting"]): AuditMemory["waiting"] {
+  if (waiting.size <= MAX_WAITING) return waiting;
+  return new Map([...waiting].sort(([, a], [, b]) => a - b).slice(0, MAX_WAITING));
 }

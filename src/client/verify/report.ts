@@ -51,7 +51,7 @@ export function printReport(verified: Verified, address: string, isCopy: boolean
       ["genuine", "are there as they were delivered"],
       ["removed", "were removed by your devices"],
       ["expired", "are gone, and were expired or seen to be gone before"],
-      ["unread", "could not be read"],
+      ["unread", "are listed by the server, which does not give them: tell the operator"],
     ];
     for (const [state, text] of words) {
       const count = counts.get(state) ?? 0;
@@ -67,7 +67,11 @@ export function printReport(verified: Verified, address: string, isCopy: boolean
     if (finding.detail !== null) lines.push(`          ${visibleLine(finding.detail)}`);
     if (!known.has(finding)) lines.push(`          what to do: ${finding.advice}`);
   }
-  if (findingsOf(result, isCopy).length === 0 && verified.accountError === undefined) {
+  if (
+    findingsOf(result, isCopy).length === 0 &&
+    verified.accountError === undefined &&
+    verified.withheld.length === 0
+  ) {
     lines.push(
       head === null ? "result    the mailbox is so new that it has no proof yet" : "result    everything holds",
     );

@@ -8,10 +8,10 @@ import { type Accepted, parseChain, verifySteps } from "#core/account/chain.ts";
 import { parseProposal, type Standing } from "#core/account/step.ts";
 import { VerifyError } from "#core/errors.ts";
 import { type AuditResult, audit, type Shown } from "#core/mailbox/audit.ts";
-import { mailName } from "#core/mailbox/entry.ts";
+import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import { unixTime } from "#host/clock.ts";
-import { type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
-import { fetchBase, readShownChain } from "../account/account-files.ts";
+import { type SftpConnection, SftpStatusError } from "#host/sftp.ts";
+import { fetchBase, readChainIfShown } from "../account/account-files.ts";
 import { AccountMemory } from "../account/memory.ts";
 import { Budget } from "../budget.ts";
 import { type AddressedProfile, authKeysOfAll } from "../mailbox/auditor.ts";
@@ -33,6 +33,8 @@ export interface Verified {
   readonly roots: ReadonlySet<string>;
   /** What is wrong with the account that the server shows. */
   readonly accountError: unknown;
+  /** Files that the server lists and does not give: as good as not there. */
+  readonly withheld: readonly Entry[];
   /** A file of `mail/` that was found genuine, once more; null if it is not there any more. */
   readonly read: (name: string) => Promise<Buffer | null>;
 }
@@ -59,8 +61,8 @@ export async function verifyServer(
     const input = { ...shown, standing, formerKeys, roots, digests, memory, now: unixTime() };
     const result = audit(before === undefined ? input : { ...input, before });
     const read = (name: string): Promise<Buffer | null> =>
-      ifThere(sftp.readFile(`${paths.mail}/${name}`, MAX_MAIL_BYTES));
-    return { result, shown, standing, versions, roots, accountError, read };
+      ifGiven(sftp.readFile(`${paths.mail}/${name}`, MAX_MAIL_BYTES));
+    return { result, withheld: result.toHash, shown, standing, versions, roots, accountError, read };
   };
   const first = await look();
   // A file that went between the listing and the reading is no longer listed when it is looked for again.
@@ -74,7 +76,7 @@ async function readAccount(
   places: Places,
 ): Promise<{ standing: Standing; versions: readonly Accepted[]; accountError: unknown }> {
   const memory = new AccountMemory(places, profile.domain);
-  const shown = await readShownChain(sftp, fetchBase(profile));
+  const shown = await readChainIfShown(sftp, fetchBase(profile));
   const bytes = shown === null || shown === "unchanged" ? Buffer.alloc(0) : shown.bytes;
   let accountError: unknown;
   try {
@@ -104,7 +106,8 @@ async function hashAll(
   const hashOne = async (name: string, size: number): Promise<void> => {
     try {
       // What is larger than any mail is not downloaded; its size tells the audit enough.
-      const content = size > MAX_MAIL_BYTES ? null : await ifThere(sftp.readFile(`${folder}/${name}`, MAX_MAIL_BYTES));
+      const content =
+        size > MAX_MAIL_BYTES ? null : await ifGiven(sftp.readFile(`${folder}/${name}`, MAX_MAIL_BYTES, size));
       if (content !== null) digests.set(name, createHash("sha256").update(content).digest("hex"));
     } finally {
       done += 1;
@@ -122,11 +125,12 @@ async function hashAll(
   await Promise.all(work);
 }
 
-async function ifThere(reading: Promise<Buffer>): Promise<Buffer | null> {
+/** Null for what the server refuses, whatever it says of why. */
+async function ifGiven(reading: Promise<Buffer>): Promise<Buffer | null> {
   try {
     return await reading;
   } catch (error) {
-    if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return null;
+    if (error instanceof SftpStatusError) return null;
     throw error;
   }
 }
@@ -154,7 +158,7 @@ export function verifyCopy(
   // There is nothing else to be read a second time.
   const result = first.readAgain ? audit({ ...input, before: first }) : first;
   const read = (name: string): Promise<Buffer | null> => readMailOf(folder, name, MAX_MAIL_BYTES);
-  return { result, shown, standing, versions, roots, accountError: undefined, read };
+  return { result, withheld: result.toHash, shown, standing, versions, roots, accountError: undefined, read };
 }
 
 /** The domain that the first version of a chain says: for who has no profile. */

@@ -87,7 +87,8 @@ Example:
       if (wanted.file !== undefined)
         await reader.writeProof(verified, operands, wanted.file, options["no-mail"] !== true);
       if (verified.accountError !== undefined) return exitStatusOf(verified.accountError);
-      return isAlarming(findingsOf(verified.result, isCopy)) ? EXIT.protocol : EXIT.ok;
+      const isWrong = verified.withheld.length > 0 || isAlarming(findingsOf(verified.result, isCopy));
+      return isWrong ? EXIT.protocol : EXIT.ok;
     } finally {
       end();
     }
