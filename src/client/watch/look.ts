@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { FormatError } from "#core/errors.ts";
 import { type SftpConnection, SftpStatusError, STATUS } from "#host/sftp.ts";
 import type { MailboxPaths } from "../mailbox/paths.ts";
 
@@ -30,8 +31,21 @@ export class Looker {
     this.#paths = paths;
   }
 
-  /** One request while nothing changes. @throws SftpStatusError, HostError; FormatError TOO-LARGE */
+  /** One request while nothing changes. @throws HostError NETWORK, TIMEOUT, …; FormatError SFTP */
   async look(sftp: LookingSftp): Promise<Sight> {
+    try {
+      return await this.#look(sftp);
+    } catch (error) {
+      const isRefusal =
+        error instanceof SftpStatusError || (error instanceof FormatError && error.code === "TOO-LARGE");
+      if (!isRefusal) throw error;
+      // What can't be looked at an audit has to judge.
+      this.#attributes = "";
+      return { news: `unreadable ${error.message}`, next: null };
+    }
+  }
+
+  async #look(sftp: LookingSftp): Promise<Sight> {
     const attributes = await attributesOf(sftp, this.#paths.head);
     // A server without a ledger: the folder's time changes when a name comes or goes.
     if (attributes === null) return { news: `folder ${await attributesOf(sftp, this.#paths.mail)}`, next: null };

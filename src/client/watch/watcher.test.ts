@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { HostError } from "#core/errors.ts";
+import { FormatError, HostError } from "#core/errors.ts";
 import { SftpStatusError, STATUS } from "#host/sftp.ts";
 import { Looker, type LookingSftp, type Sight } from "./look.ts";
 import { ROUND_SECONDS, type WatchClock, type WatchEvent, Watcher } from "./watcher.ts";
@@ -54,6 +54,26 @@ describe("a look", () => {
     assert.equal(beat.next, 700);
     server.head = { text: headOf(2, "b", 400), mtime: 9 };
     assert.notEqual((await looker.look(server)).news, news);
+  });
+
+  test("a head that can't be read is news for a round, and so is its return", async () => {
+    const server = new Server();
+    const looker = new Looker(PATHS);
+    const { news } = await looker.look(server);
+    const { readFile, lstat } = server;
+    const refusals: Partial<Server>[] = [
+      { lstat: () => Promise.reject(new SftpStatusError(STATUS.permissionDenied, "not permitted")) },
+      { readFile: () => Promise.reject(new FormatError("TOO-LARGE", "too large")) },
+    ];
+    server.head = { text: headOf(1, "a", 100), mtime: 9 };
+    for (const refusal of refusals) {
+      Object.assign(server, refusal);
+      const unreadable = await looker.look(server);
+      assert.notEqual(unreadable.news, news);
+      assert.deepEqual(await looker.look(server), unreadable);
+      Object.assign(server, { readFile, lstat });
+      assert.equal((await looker.look(server)).news, news);
+    }
   });
 
   test("sees a head that came within the same second and is as long", async () => {
