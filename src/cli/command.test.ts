@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Program, runProgram } from "./command.ts";
@@ -83,5 +86,22 @@ if (process.argv[2] === "run") {
       "",
       'tool: error: can\'t read "/proc": illegal operation on a directory\n',
     ]);
+  });
+
+  test("a reader that has seen enough is no failure, a full disk is one, and neither shows a stack", () => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const full = openSync("/dev/full", "w");
+    const lost = spawnSync(process.execPath, [self, "run", "--help"], { env, stdio: ["ignore", full, "pipe"] });
+    closeSync(full);
+    assert.equal(lost.status, 75);
+    assert.match(lost.stderr.toString(), /^tool: error: can't write to standard output: ENOSPC[^\n]*\n$/);
+    // The reader is gone before the program begins to write.
+    const words = `(read -r go && "$0" "$1" run --help; echo "status $?" >&2) < "$2" | exec 0<&- sh -c 'echo go > "$0"' "$2"`;
+    const folder = mkdtempSync(join(tmpdir(), "shoal-command-"));
+    const pipe = join(folder, "pipe");
+    spawnSync("mkfifo", [pipe]);
+    const gone = spawnSync("bash", ["-c", words, process.execPath, self, pipe], { env, encoding: "utf8" });
+    rmSync(folder, { recursive: true });
+    assert.equal(gone.stderr, "status 0\n");
   });
 }

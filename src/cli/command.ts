@@ -3,7 +3,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
-import { complain, print, systemErrorInWords } from "./terminal.ts";
+import { complain, mindOutput, print, systemErrorInWords } from "./terminal.ts";
 
 export type OptionValues = Record<string, string | boolean | (string | boolean)[] | undefined>;
 
@@ -33,6 +33,7 @@ export interface Program {
 
 /** Runs `argv` (without node and script) and sets the exit status of the process. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<void> {
+  mindOutput(program.name);
   try {
     process.exitCode = await dispatch(program, argv);
   } catch (cause) {

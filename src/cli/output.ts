@@ -1,6 +1,7 @@
 /** Writes data of any size to standard output. */
 
 import { HostError } from "#core/errors.ts";
+import { awaitedFailures } from "./terminal.ts";
 
 /**
  * Resolves when it is written. A reader that has seen enough (`| head`) is no failure.
@@ -10,6 +11,7 @@ export async function writeOut(data: string | Uint8Array): Promise<void> {
   await new Promise<void>((done, reject) => {
     const { stdout } = process;
     const failed = (cause: NodeJS.ErrnoException): void => {
+      awaitedFailures.add(cause);
       if (cause.code === "EPIPE") done();
       else reject(new HostError("FILE", `can't write to standard output: ${cause.message}`, { cause }));
     };

@@ -1,10 +1,32 @@
 /** What a person reads goes to standard error; standard output carries data alone. */
 
 import { FormatError, HostError, PolicyError, VerifyError } from "#core/errors.ts";
+import { EXIT } from "#host/exit.ts";
 
 export function print(text: string): void {
   process.stdout.write(text);
 }
+
+/** Failures to write that somebody waits for, and speaks of. */
+export const awaitedFailures = new WeakSet<Error>();
+
+/** What {@link print} can't write is said, once, and is a failure; a reader that has seen enough (`| head`) is none. */
+export function mindOutput(program: string): void {
+  process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+    if (cause.code === "EPIPE" || awaitedFailures.has(cause) || isOutputLost) return;
+    isOutputLost = true;
+    complain(program, new HostError("FILE", `can't write to standard output: ${cause.message}`, { cause }));
+    process.exitCode = EXIT.temporary;
+    // Whatever the program ends with, its data is not where it should be.
+    process.once("exit", () => {
+      process.exitCode ||= EXIT.temporary;
+    });
+  });
+  // There is nobody to tell.
+  process.stderr.on("error", () => undefined);
+}
+
+let isOutputLost = false;
 
 export function say(program: string, text: string): void {
   process.stderr.write(`${program}: ${text}\n`);
