@@ -54,7 +54,22 @@ test("only before a fleet has its directory may the key be absent", () => {
   const fleet = parseFleet(example, "a");
   assert.deepEqual(parseFleetToBe(without, "a"), { ...fleet, directory: "" });
   assert.deepEqual(parseFleetToBe(example, "a"), fleet);
+  const empty = example.replace(/^directory: .*$/m, "directory: # comes later");
+  assert.deepEqual(parseFleetToBe(empty, "a"), { ...fleet, directory: "" });
+  assert.deepEqual(
+    mistakesOf(empty).map(({ path, found }) => [path, found]),
+    [["directory", "nothing"]],
+  );
   assert.throws(() => parseFleetToBe(without.replace("live: alpha\n", ""), "a"), DefinitionError);
+});
+
+test("the example of a definition needs its directory alone, which it is enough to make", () => {
+  const text = readFileSync(new URL("../../../docs/fleet.example.yaml", import.meta.url), "utf8");
+  assert.equal(parseFleetToBe(text, "a").directory, "");
+  assert.deepEqual(
+    mistakesOf(text).map(({ path }) => path),
+    ["directory"],
+  );
 });
 
 test("the messages on the format page are those that are given", () => {

@@ -102,6 +102,8 @@ function readFleet(file: Value, optional: readonly Key[]): Fleet {
   const network = readNetwork(fields.network);
   const roles = readRoles(fields.roles);
   const { sites, publicAddresses } = readSites(fields.sites, roles);
+  // Before there is one, an empty line waits for it in the example.
+  const hasDirectory = !fields.directory.isAbsent && !(optional.includes("directory") && fields.directory.isNothing);
   return {
     name: fields.fleet.text(SHORT_NAME, SHORT_NAME_EXPECTED),
     domain: fields.domain.parsed((text) => (isDomain(text) ? text : null), DOMAIN_EXPECTED) ?? "",
@@ -111,7 +113,7 @@ function readFleet(file: Value, optional: readonly Key[]): Fleet {
     sites,
     publicAddresses,
     live: readLive(fields.live, sites),
-    directory: fields.directory.isAbsent ? "" : readDirectory(fields.directory),
+    directory: hasDirectory ? readDirectory(fields.directory) : "",
     roles,
     retentionDays: fields["retention-days"].wholeNumber(1, MAX_RETENTION_DAYS, "days"),
     limits: readLimits(fields.limits),

@@ -29,6 +29,11 @@ export class Value {
     return this.#tree.kind === "refused";
   }
 
+  /** True for a key with nothing behind it. */
+  get isNothing(): boolean {
+    return this.#tree.kind === "nothing";
+  }
+
   /** Reports this value as wrong. @param found default: what stands there */
   refuse(expected: string, found = describe(this.#tree)): void {
     if (this.#tree.kind !== "refused") this.#mistakes.add(this.at, this.path, found, expected);
