@@ -255,7 +255,7 @@ test("a certificate that becomes wrong after mail was accepted is named: late at
     return late !== "";
   });
   assert.match(late, /^Your mail has not reached this recipient yet, after 4 seconds:$/m);
-  assert.match(late, /certificate for another name.*\(certificate-host-mismatch,\s+mx\.post\.example\)/s);
+  assert.match(late, /certificate\s+for\s+another\s+name.*\(certificate-host-mismatch,\s+mx\.post\.example\)/s);
   assert.match(late, /^ {2}ssh \S+ send-anyway carol@post\.example < message\.eml$/m);
   let over = { file: "", bytes: "" };
   await until("a notice that it is given up", async () => {

@@ -1,5 +1,6 @@
 /** Domains with mail servers of every kind, good and evil, and the line that each one's grade prints. */
 
+import { gzipSync } from "node:zlib";
 import { type Authority, type Identity, tlsaData } from "./authority.ts";
 import type { MailServer, MailServerOptions, Step } from "./mail-server.ts";
 import type { PolicyHost, PolicyHostOptions } from "./policy-host.ts";
@@ -252,6 +253,12 @@ export class Cases {
     await this.#signed("dane-no-tls", null, [tlsaData(3, 1, 1, good)], "tls-problem @ starttls-not-supported MX");
     await this.#signed("pkix-ee", good, [tlsaData(1, 1, 1, wrongName)], "tls valid @ - MX");
     await this.#signed("pkix-ee-self", selfSigned, [tlsaData(1, 1, 1, selfSigned)], "tls-problem @ tlsa-invalid MX");
+    // Most say nothing, or name others; one fits.
+    const strange = Array.from({ length: 30 }, (_, index) => `${4 + index} ${index} ${index} ${"ab".repeat(32)}`);
+    const others = Array.from({ length: 100 }, (_, index) => `3 1 1 ${index.toString(16).padStart(64, "0")}`);
+    await this.#signed("many", selfSigned, [...strange, ...others, tlsaData(3, 1, 1, selfSigned)], bound);
+    const tooMany = Array.from({ length: 1000 }, (_, index) => `3 1 1 ${index.toString(16).padStart(64, "0")}`);
+    await this.#signed("too-many", good, [...tooMany, tlsaData(3, 1, 1, good)], "tls-problem @ dnssec-invalid MX");
     await this.#signed(
       "short-digest",
       selfSigned,
@@ -403,6 +410,21 @@ export class Cases {
     await this.#policy("sts-long", { body: enforce + "x: y\r\n".repeat(20_000) }, policyHost);
     await this.#policy("sts-stall", { stall: "head" }, policyHost);
     await this.#policy("sts-stall-body", { stall: "body" }, policyHost);
+    const gzip = { "Content-Encoding": "gzip" };
+    const packed = gzipSync(Buffer.alloc(20_000_000, " "));
+    await this.#policy("sts-gzip", { body: packed, headers: gzip }, "tls-problem @ sts-policy-invalid mta-sts.@");
+    const upgrade = "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    await this.#policy("sts-switch", { raw: `HTTP/1.1 101 Switching Protocols\r\n${upgrade}` }, policyHost);
+    await this.#policy(
+      "sts-hints",
+      { raw: "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n".repeat(10_000) },
+      policyHost,
+    );
+    const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
+    await this.#policy("sts-head", { raw: `${head}${"X-Long: y\r\n".repeat(10_000)}\r\n` }, policyHost);
+    const chunk = `Transfer-Encoding: chunked\r\n\r\n1;${"e".repeat(100_000)}`;
+    await this.#policy("sts-chunk", { raw: `${head}${chunk}\r\n` }, policyHost);
+    await this.#policy("sts-nul", { body: `${enforce}\0` }, "tls-problem @ sts-policy-invalid mta-sts.@");
     await this.#policy("sts-malformed", { body: "<html>" }, "tls-problem @ sts-policy-invalid mta-sts.@");
     await this.#policy(
       "sts-self",

@@ -5,11 +5,13 @@ import type { Identity } from "./authority.ts";
 
 export interface PolicyHostOptions {
   readonly identity: Identity;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Never answer; or send the head and never the body. */
   readonly stall?: "head" | "body";
+  /** Goes over the connection as it is, which stays open then. */
+  readonly raw?: string;
 }
 
 export class PolicyHost {
@@ -17,10 +19,11 @@ export class PolicyHost {
   /** Host names and paths that were asked for. */
   readonly asked: string[] = [];
 
-  constructor({ identity, body = "", status = 200, headers = {}, stall }: PolicyHostOptions) {
+  constructor({ identity, body = "", status = 200, headers = {}, stall, raw }: PolicyHostOptions) {
     this.#server = createServer({ cert: identity.chain, key: identity.key }, (request, response) => {
       this.asked.push(`${request.headers.host ?? ""}${request.url ?? ""}`);
-      if (stall === "head") return;
+      if (raw !== undefined) response.socket?.write(raw);
+      if (stall === "head" || raw !== undefined) return;
       response.writeHead(status, { "Content-Type": "text/plain", ...headers });
       if (stall === "body") response.write("version: STSv1\n");
       else response.end(body);

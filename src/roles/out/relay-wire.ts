@@ -127,7 +127,7 @@ export class RelayConnection {
 
 /** Lines of printable ASCII, whatever stands in the answer. */
 export function printAnswer({ status, out, err }: RelayAnswer): string {
-  const clean = (text: string): string => text.replace(/[^ -~]/g, "?");
+  const clean = (text: string): string => text.replaceAll("…", "...").replace(/[^ -~]/g, "?");
   const lines = [...out.map((text) => `out ${clean(text)}`), ...err.map((text) => `err ${clean(text)}`)];
   return `${[...lines, `exit ${status}`].join("\n")}\n`;
 }

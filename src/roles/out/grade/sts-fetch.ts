@@ -63,6 +63,8 @@ function fetchText({ name, address, port, context }: PolicyHost, signal: AbortSi
         resolve(trouble("sts-webpki-invalid", `the certificate of "${name}" is not valid (${code})`));
       } else fail(`no answer (${code})`);
     });
+    // The rest: an answer that is none, as a switch to another protocol, ends without an error.
+    asking.once("close", () => fail("no answer"));
     asking.once("response", (response: IncomingMessage) => {
       readBody(response, fail, resolve);
     });

@@ -24,6 +24,21 @@ const OWN_WORDS: Readonly<Record<string, Omit<Cause, "said">>> = {
     sentence: "the domain says that it takes no mail",
   },
   "Invalid domain name": { name: "no-such-domain", status: "5.1.2", sentence: "that is no name of a domain" },
+  "Connection closed unexpectedly": {
+    name: "no-way",
+    status: "4.4.2",
+    sentence: "its mail server ended the connection before it took the mail",
+  },
+  "Bad response: reply code out of range": {
+    name: "no-way",
+    status: "4.5.0",
+    sentence: "its mail server does not answer as mail servers do",
+  },
+  "Remote host sent too much data": {
+    name: "no-way",
+    status: "4.5.0",
+    sentence: "its mail server does not answer as mail servers do",
+  },
   "message too large for peer": {
     name: "too-large",
     status: "5.3.4",
@@ -77,7 +92,7 @@ export function causeOf(said: string): Cause | null {
   const own = Object.hasOwn(OWN_WORDS, said) ? OWN_WORDS[said] : undefined;
   if (own !== undefined) return { ...own, said: null };
   const [, reply = "", enhanced = ""] =
-    /^([45][0-9]{2})[ -](?:([45]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$))?/.exec(said) ?? [];
+    /^([45][0-9]{2})(?![0-9])[ -]?(?:([45]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$))?/.exec(said) ?? [];
   if (reply === "") return null;
   const status = enhanced === "" ? (reply.startsWith("4") ? "4.0.0" : "5.0.0") : enhanced;
   const byCode = REPLIES.find(({ code }) => code.test(enhanced));

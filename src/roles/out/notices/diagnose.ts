@@ -70,7 +70,8 @@ function causeBy(grade: DomainGrade | undefined, said: string): Omit<Diagnosis, 
   if (NO_SERVER.has(result)) {
     return { name: result, status: STATUS[result] ?? "4.4.0", sentence: words, said: null, isUnprotected: false };
   }
-  const sentence = `mail that must be protected on its way does not leave for it: ${words} (${result}${mx === "-" ? "" : `, ${mx}`})`;
+  // It may have been sent anyway: how, is known no more.
+  const sentence = `none of its mail servers took it; if it had to be protected on its way, the reason is that ${words} (${result}${mx === "-" ? "" : `, ${mx}`})`;
   return { name: result, status: UNPROTECTED_STATUS, sentence, said: null, isUnprotected: true };
 }
 

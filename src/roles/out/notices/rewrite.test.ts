@@ -83,7 +83,7 @@ test("what the receiving server said is told in plain words, and its own behind 
 test("where smtpd only says that the network failed, the domain is looked at", async () => {
   const named = await textOf("certificate-given-up", grades("certificate-expired"));
   assert.match(named, /^Your mail did not reach this recipient within 24 hours:$/m);
-  assert.match(named, /its mail server is over its time \(certificate-expired,\s+mx\.post\.example\)\.$/m);
+  assert.match(named, /its mail server is over its time\s+\(certificate-expired,\s+mx\.post\.example\)\.$/m);
   assert.match(named, /^ {2}shoal send --again FILE --anyway$/m);
   assert.match(named, /^ {2}ssh \S+ send-anyway carol@post\.example < message\.eml$/m);
   for (const [result, words] of [
