@@ -66,7 +66,7 @@ export function verifyBundle(bundle: Bundle, roots: ReadonlySet<string>, account
   const { standing, devices } = verifyAccount(bundle, guide, head);
   const { entries, points } = verifyEntries(bundle.entries, guide.from, head);
   const chosen = chooseEntries(entries, guide);
-  const removals = verifyRecords(bundle, chosen, { standing, devices, points, head });
+  const removals = verifyRecords(bundle, chosen, { standing, devices, points, entries });
   const files = verifyMail(bundle, chosen);
   return {
     domain: guide.domain,
@@ -157,10 +157,12 @@ function verifyRecords(
     readonly standing: Standing;
     readonly devices: ReadonlySet<string>;
     readonly points: ReadonlyMap<number, string>;
-    readonly head: Head;
+    /** All that are in the bundle. */
+    readonly entries: readonly Entry[];
   },
 ): ReadonlyMap<number, ProvedRemoval[]> {
   const { standing, devices, points } = ground;
+  const digests = new Map(ground.entries.map(({ seq, digest }) => [seq, digest]));
   const current = new Set(standing.state.devices.filter(({ auth }) => auth).map(({ key }) => key));
   const removals = new Map<number, ProvedRemoval[]>();
   for (const { name, bytes } of records) {
@@ -174,7 +176,7 @@ function verifyRecords(
     if (!devices.has(key)) {
       throw new PolicyError("SIGNER", `record "${name}": its key was never a device of this account`);
     }
-    checkHistory(record, name, points, chosen);
+    checkHistory(record, name, points, digests);
     const named = record.deleted.filter(({ seq }) => chosen.has(seq));
     if (named.length === 0) throw new FormatError("BUNDLE", `record "${name}": it names none of the entries`);
     const { device, time } = record;
@@ -192,12 +194,12 @@ function checkHistory(
   { head, deleted }: DeletionRecord,
   name: string,
   points: ReadonlyMap<number, string>,
-  chosen: ReadonlyMap<number, Entry>,
+  digests: ReadonlyMap<number, string>,
 ): void {
   if ((points.get(head.seq) ?? head.hash) !== head.hash) {
     throw new VerifyError("FORK", `record "${name}": its device saw another entry ${head.seq}`);
   }
-  const other = deleted.find(({ seq, digest }) => (chosen.get(seq)?.digest ?? digest) !== digest);
+  const other = deleted.find(({ seq, digest }) => (digests.get(seq) ?? digest) !== digest);
   if (other !== undefined) {
     throw new VerifyError("FORK", `record "${name}": its device saw another file as entry ${other.seq}`);
   }

@@ -275,6 +275,10 @@ const attacks: readonly (readonly [name: string, code: string, attack: Attack])[
     ...g.whole,
     records: record(g, device(g), { deleted: [{ seq: g.scene.removed.entry.seq, digest: "0".repeat(64) }] }),
   })],
+  ["record-of-another-file-that-it-is-not-about", "FORK", (g) => ({
+    ...g.one,
+    records: record(g, device(g), { deleted: [...g.one.guide.about, { seq: g.head.last.seq, digest: "0".repeat(64) }] }),
+  })],
   ["record-of-no-matter", "BUNDLE", (g) => ({ ...g.one, records: record(g, device(g), {}) })],
   ["records-out-of-order", "BUNDLE", (g) => ({
     ...g.whole,
