@@ -227,6 +227,10 @@ export const formatAttacks: readonly Attack[] = [
     lastLine((line) => line.replace(/ \d+ (?=[0-9a-f]{64})/, " 0 ")),
   ),
   entries(
+    "version-0",
+    lastLine((line) => line.replace(/ \d+\n$/, " 0\n")),
+  ),
+  entries(
     "time-goes-back",
     lastLine((line) => line.replace(/^(\d+) \d+/, "$1 1")),
   ),

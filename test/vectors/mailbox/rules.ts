@@ -436,6 +436,18 @@ export const ruleCases: readonly RuleCase[] = [
     look("old", ["ROLLBACK"], older);
     look("new", [], older);
   }),
+  rule("reject/head-names-another-account-state-than-seen", ({ world, look }) => {
+    const before = world.folder.versions;
+    newVersion(world);
+    world.publishNow();
+    look("old", []);
+    const other = (folder: Folder): void => {
+      folder.versions = before;
+      reheaded(folder, world, ({ state }) => ({ state: { ...state, hash: `${"A".repeat(43)}=` } }));
+    };
+    look("old", ["FORK"], other);
+    look("new", [], other);
+  }),
   change(
     "reject/head-names-another-account-state",
     (folder, { world }) => {
