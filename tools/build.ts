@@ -21,6 +21,28 @@ export const programs: Readonly<Record<string, string>> = {
   "shoal-trial": "src/roles/out/trial/main.ts",
 };
 
+/** Debian's Node is older than these need, and somebody will start them with it. */
+const startedByPeople: ReadonlySet<string> = new Set(["shoal", "shoalctl"]);
+
+/** The floor is that of package.json. */
+function refuseOldNode(name: string): string {
+  return `
+{
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < 24 || (major === 24 && minor < 12)) {
+    process.stderr.write(\`${name}: error: this is Node \${process.versions.node}, expected 24.12 or later\\n\`);
+    process.exit(78);
+  }
+}`;
+}
+
+/** An old Node does not come as far as the first line of a file that imports what it lacks. */
+function importLate(text: string): string {
+  return text.replaceAll(/^import \{([^}]*)\} from ("node:[^"]+");$/gm, (line, names: string, from: string) =>
+    names.includes("shoalRequire") ? line : `const {${names.replaceAll(" as ", ": ")}} = require(${from});`,
+  );
+}
+
 export interface Bundle {
   name: string;
   /** Path of the built file. */
@@ -45,7 +67,7 @@ export async function bundle(name: string, outFolder = join(root, "dist")): Prom
     metafile: true,
     outfile: path,
     banner: {
-      js: '#!/usr/bin/env node\nimport { createRequire as shoalRequire } from "node:module";\nconst require = shoalRequire(import.meta.url);',
+      js: `#!/usr/bin/env node\nimport { createRequire as shoalRequire } from "node:module";\nconst require = shoalRequire(import.meta.url);${startedByPeople.has(name) ? refuseOldNode(name) : ""}`,
     },
     legalComments: "none",
   });
@@ -54,7 +76,7 @@ export async function bundle(name: string, outFolder = join(root, "dist")): Prom
   await mkdir(outFolder, { recursive: true });
   // Stages that open at the same time read it while another one writes it.
   const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, output.contents, { mode: 0o755 });
+  await writeFile(temporary, startedByPeople.has(name) ? importLate(output.text) : output.contents, { mode: 0o755 });
   await rename(temporary, path);
   const modules = Object.keys(result.metafile.inputs)
     .map((file) => relative(root, join(root, file)))
