@@ -1,7 +1,7 @@
 /** Reads all of a mailbox but the mail itself, in the order that an audit needs and in few round trips. */
 
 import { MAX_SIGNATURE_BYTES } from "#core/account/signed-text.ts";
-import { FormatError } from "#core/errors.ts";
+import { FormatError, HostError } from "#core/errors.ts";
 import type { ListedFile, Shown } from "#core/mailbox/audit.ts";
 import { MAX_DELETION_BYTES } from "#core/mailbox/deletion.ts";
 import { MAX_ENTRIES_BYTES } from "#core/mailbox/entries.ts";
@@ -19,16 +19,44 @@ const MAX_RECORDS_BYTES = 256 * 1024 * 1024;
 const MAX_RECORDS = 10_000;
 const RECORD_NAME = /^[0-9a-f]{16}-[1-9][0-9]{0,14}$/;
 
+/** A server that answers now and then could keep a device from saying for ever that no fresh proof comes. */
+export const MAX_READING_SECONDS = 1800;
+
+interface Read<Account> {
+  readonly shown: Shown;
+  readonly account: Account;
+}
+
 /**
  * Everything is asked for at once, and a server answers in order: so what is listed was read after what stands before it.
  * @param learnAccount begins to read the account's chain when it is called, and tells when it is known
- * @throws SftpStatusError, HostError, FormatError SFTP, TOO-LARGE; what `learnAccount` throws
+ * @throws SftpStatusError; HostError TIMEOUT after {@link MAX_READING_SECONDS}, and others; FormatError SFTP, TOO-LARGE; what
+ * `learnAccount` throws
  */
 export async function readMailbox<Account>(
   sftp: ReadingSftp,
   paths: MailboxPaths,
   learnAccount: () => Promise<Account>,
-): Promise<{ shown: Shown; account: Account }> {
+): Promise<Read<Account>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = `the server has not shown the whole mailbox after ${MAX_READING_SECONDS / 60} minutes`;
+      reject(new HostError("TIMEOUT", message, { hint: "try again; if this lasts, tell the operator" }));
+    }, MAX_READING_SECONDS * 1000);
+  });
+  try {
+    return await Promise.race([readAll(sftp, paths, learnAccount), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readAll<Account>(
+  sftp: ReadingSftp,
+  paths: MailboxPaths,
+  learnAccount: () => Promise<Account>,
+): Promise<Read<Account>> {
   const [{ head, signers }, entries, account, mail, early] = await Promise.all([
     readHeadFiles(sftp, paths),
     readIfThere(sftp, paths.entries, MAX_ENTRIES_BYTES),
