@@ -74,7 +74,7 @@ async function show(stage: Stage): Promise<object> {
   const list = await stage.exec("fetch", [
     "sh",
     "-c",
-    "cd /srv/mail && ls -ln */mail/*.age | awk '{print $1, $5, $9}'; head -c 120 alice/mail/*.age | head -n 3",
+    "cd /srv/mail && ls -ln */mail/*.age | awk '{print $1, $5, substr($9, 1, 40) \"...age\"}'; cat alice/mail/*.age | head -n 2",
   ]);
   for (const line of list.stdout
     .toString("latin1")
@@ -141,12 +141,12 @@ async function handOver(stage: Stage): Promise<void> {
 As alice, with stock tools and no Shoal:
 
   sftp -i ${folder}/alice -o UserKnownHostsFile=${folder}/known_hosts alice@${stage.address("fetch")}:'mail/*' ${folder}/
-  age -d -i ${folder}/alice ${folder}/*.age
+  for mail in ${folder}/*.age; do age -d -i ${folder}/alice "$mail"; done
 
 As the operator:
 
-  node dist/shoalctl.mjs status --fleet ${folder}/fleet.yaml
-  node dist/shoalctl.mjs exec --fleet ${folder}/fleet.yaml in -- smtpctl show queue
+  node_modules/.bin/node dist/shoalctl.mjs status --fleet ${folder}/fleet.yaml
+  node_modules/.bin/node dist/shoalctl.mjs exec --fleet ${folder}/fleet.yaml in -- smtpctl show queue
 
 On the users' computer:   npm run demo -- --as alice
 Take it down:             npm run demo -- --down`);
