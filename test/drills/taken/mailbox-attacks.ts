@@ -1,6 +1,6 @@
 /** What root on `fetch` does to a mailbox, and how it must be named by a device that knows it and by one that does not. */
 
-import { rm } from "node:fs/promises";
+import { chmod, chown, mkdir, rm } from "node:fs/promises";
 import { joinSigned, splitSigned } from "#core/account/signed-text.ts";
 import { type DeletionRecord, deletionName, deviceOf, signDeletion } from "#core/mailbox/deletion.ts";
 import { type Entry, mailName, printEntry } from "#core/mailbox/entry.ts";
@@ -385,6 +385,58 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
     },
   },
   {
+    what: "put a pipe in a mail's place",
+    async apply({ mailbox, unseen: [entry] }) {
+      await mailbox.drop(fileOf(entry));
+      await exec("mkfifo", [`${mailbox.path}/${fileOf(entry)}`]);
+      return both(...on("MODIFIED", entry));
+    },
+  },
+  {
+    what: "add a pipe under the name of a mail, which waits for ever for whoever opens it",
+    async apply({ mailbox }) {
+      const name = `${"ab".repeat(32)}.age`;
+      await exec("mkfifo", [`${mailbox.path}/mail/${name}`]);
+      return both(`UNSIGNED ${name}`);
+    },
+  },
+  {
+    what: "put a folder in the head's place",
+    async apply({ mailbox }) {
+      await mailbox.drop("ledger/head");
+      await mkdir(`${mailbox.path}/ledger/head`);
+      return both("BAD-HEAD");
+    },
+  },
+  {
+    what: "let nobody read the head",
+    async apply({ mailbox }) {
+      await withdraw(mailbox, "ledger/head");
+      return both("BAD-HEAD");
+    },
+  },
+  {
+    what: "let nobody read the entries",
+    async apply({ mailbox }) {
+      await withdraw(mailbox, "ledger/entries");
+      return both("LEDGER-BROKEN");
+    },
+  },
+  {
+    what: "let nobody read a deletion record",
+    async apply({ mailbox, recordName, removed }) {
+      await withdraw(mailbox, `del/${recordName}`);
+      return { known: [], fresh: on("MISSING", ...removed.map(({ entry }) => entry)) };
+    },
+  },
+  {
+    what: "take the folder of mail away",
+    async apply({ mailbox, present }) {
+      await rm(`${mailbox.path}/mail`, { recursive: true });
+      return both(...on("MISSING", ...present));
+    },
+  },
+  {
     what: "drop everything, and wait",
     // Of an account that is quite new nobody can tell whether mail has come before.
     minutes: PAST_WAIT_MINUTES,
@@ -396,6 +448,12 @@ export const mailboxAttacks: readonly MailboxAttack[] = [
     },
   },
 ];
+
+/** Its owner and mode say that it is root's alone. */
+async function withdraw({ path }: LiveMailbox, file: string): Promise<void> {
+  await chown(`${path}/${file}`, 0, 0);
+  await chmod(`${path}/${file}`, 0);
+}
 
 async function pastLast(past: string): Promise<number> {
   const { stdout } = await exec("sed", ["-n", "s/^last \\([0-9]*\\) .*/\\1/p", `${past}/ledger/head`]);
