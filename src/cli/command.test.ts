@@ -14,6 +14,16 @@ const program: Program = {
   help: "tool help\n",
   verbs: {
     go: { help: "go help\n", run: (operands) => Promise.resolve(operands.length) },
+    undo: {
+      help: "undo help\n",
+      run: async () => {
+        const ends = await Promise.allSettled([readFile("/nowhere/at/all"), readFile("/nowhere/else")]);
+        throw new AggregateError(
+          ends.map((end) => (end.status === "rejected" ? end.reason : null)),
+          "neither",
+        );
+      },
+    },
     read: { help: "read help\n", run: async ([file = ""]) => (await readFile(file)).length },
     account: {
       help: "account help\n",
@@ -65,7 +75,7 @@ if (process.argv[2] === "run") {
   });
 
   test("what is not there is named as it was typed", () => {
-    assert.match(run("no")[2], /no command "no", expected one of go, read, account\n.*"tool --help"/);
+    assert.match(run("no")[2], /no command "no", expected one of go, undo, read, account\n.*"tool --help"/);
     assert.match(run("account", "no")[2], /no command "account no", expected one of make\n.*"tool account --help"/);
     assert.match(run("account", "constructor")[2], /no command "account constructor"/);
     assert.match(run("account", "make", "--colour")[2], /"tool account make --help" shows what it takes/);
@@ -81,6 +91,7 @@ if (process.argv[2] === "run") {
       "",
       'tool: error: can\'t open "/nowhere/at/all": no such file or directory\n',
     ]);
+    assert.deepEqual(run("undo"), run("read", "/nowhere/at/all"));
     assert.deepEqual(run("read", "/proc"), [
       75,
       "",

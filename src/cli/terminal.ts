@@ -66,6 +66,12 @@ const SYSTEM_HINTS: Readonly<Record<string, string | undefined>> = {
 
 /** HostError FILE for an error of Node's about a file; all else as it is. */
 export function systemErrorInWords(error: unknown): unknown {
+  // What could not be undone either: the first is what it was about.
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    const [first] = error.errors as unknown[];
+    const said = systemErrorInWords(first);
+    return said === first ? error : said;
+  }
   if (!(error instanceof Error) || error instanceof HostError) return error;
   const { code = "", path, syscall, message } = error as NodeJS.ErrnoException;
   if (syscall === undefined || !Object.hasOwn(SYSTEM_HINTS, code)) return error;

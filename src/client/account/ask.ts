@@ -16,6 +16,10 @@ export async function ask(question: string): Promise<string> {
   });
   try {
     return (await Promise.race([terminal.question(question), closed])).trim();
+  } catch (error) {
+    // What is said next begins a line.
+    process.stderr.write("\n");
+    throw error;
   } finally {
     closed.catch(() => undefined);
     terminal.close();
