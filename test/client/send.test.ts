@@ -316,6 +316,21 @@ esac`;
     assert.deepEqual(await outbox(), []);
   });
 
+  test("a domain that does not exist is not sent to knowingly: nobody is told how, or asked", async () => {
+    await out.answer(`echo 'tls-problem example.com no-such-domain -'
+echo 'refused: the way to example.com is not protected; nothing was sent' >&2; exit 75`);
+    for (const args of [["send"], ["sendmail", "-t", "-i"]]) {
+      const ran = await out.shoal(args, LETTER);
+      assert.equal(ran.status, 75);
+      assert.match(ran.stderr, /example\.com: there is no such domain.*\nshoal: nothing was sent\n$/);
+    }
+    const file = join(out.user.home, "letter.eml");
+    await writeFile(file, LETTER);
+    const { status, shown } = await onTerminal(`'${process.execPath}' '${main}' send ${file}`, "y");
+    assert.equal(status, 75);
+    assert.doesNotMatch(shown, /anyway/i);
+  });
+
   test("--anyway sends knowingly", async () => {
     await out.answer(NONE);
     assert.equal((await out.shoal(["send", "--anyway"], LETTER)).status, 0);

@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { say } from "#cli/terminal.ts";
 import { visibleLine } from "#cli/visible.ts";
 import type { TlsProblem } from "./answer-of-out.ts";
-import { problemInWords } from "./problems-in-words.ts";
+import { leadNowhere, problemInWords } from "./problems-in-words.ts";
 
 /** Says of each domain what is wrong with the way to it. */
 export function sayProblems(problems: readonly TlsProblem[]): void {
@@ -13,9 +13,10 @@ export function sayProblems(problems: readonly TlsProblem[]): void {
 
 /**
  * Shows the problems and asks. Nothing but y and yes is yes.
- * @returns null where there is no terminal; nothing is shown then
+ * @returns null where there is no terminal, or nothing to choose; nothing is shown then
  */
 export function askToSendAnyway(problems: readonly TlsProblem[]): boolean | null {
+  if (leadNowhere(problems)) return null;
   return ask(() => {
     sayProblems(problems);
     const whom = problems.length === 1 ? "there" : "to these domains";

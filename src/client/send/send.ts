@@ -12,6 +12,7 @@ import { type Answer, type Dispatch, type Kept, keepUnsent, type Try, tryToSend 
 import type { Errand } from "./hand-over.ts";
 import { outTarget } from "./out-login.ts";
 import { askToSendAgain, askToSendAnyway, sayProblems } from "./person.ts";
+import { leadNowhere } from "./problems-in-words.ts";
 import { readAgain } from "./read-again.ts";
 import { readDraft } from "./read-draft.ts";
 import { withSenderStatus } from "./sender-status.ts";
@@ -107,7 +108,7 @@ async function report(dispatch: Dispatch, errand: Errand, message: Buffer, end: 
     // The server's grades are for programs; its words are said in ours.
     await passOn({ ...end.answer, stderr: "" }, json);
     if (!json) sayProblems(end.problems);
-    say("shoal", "nothing was sent; --anyway sends it knowingly");
+    say("shoal", leadNowhere(end.problems) ? "nothing was sent" : "nothing was sent; --anyway sends it knowingly");
     return end.answer.status;
   }
   if ("answer" in end) await passOn(end.answer, json);

@@ -21,6 +21,7 @@ import type { Errand } from "./hand-over.ts";
 import { outTarget } from "./out-login.ts";
 import { outboxVerb } from "./outbox-verb.ts";
 import { sayProblems } from "./person.ts";
+import { leadNowhere } from "./problems-in-words.ts";
 import { ownAddress, readMessage } from "./read-draft.ts";
 import { sayKept } from "./send.ts";
 import { withSenderStatus } from "./sender-status.ts";
@@ -107,7 +108,8 @@ async function report(
   if (end.kind === "not-sent" && kept.length === 0) throw end.error;
   if (end.kind === "unprotected") {
     sayProblems(end.problems);
-    say("shoal", "nothing was sent; sendmail --anyway sends it knowingly");
+    const advice = leadNowhere(end.problems) ? "" : "; sendmail --anyway sends it knowingly";
+    say("shoal", `nothing was sent${advice}`);
     return end.answer.status;
   }
   if ("answer" in end && (verbose || end.kind !== "accepted")) {
