@@ -128,6 +128,13 @@ test("mistakes are usage errors and leave nothing behind", async () => {
   assert.deepEqual(await readdir(home), []);
 });
 
+test("a key that can't be made is said in ssh-keygen's words, without its options", async () => {
+  const words = ["account", "create", "alice@example.org", "--recovery", "/proc/usb"];
+  const { status, stderr } = await tryExec(process.execPath, [main, ...words], { env: environment() });
+  assert.equal(status, 75);
+  assert.match(stderr, /^shoal: error: can't make the recovery key: Saving key "\/proc\/usb" failed: [^"]*$/m);
+});
+
 test("mistakes in the profile are named for people", async () => {
   await init(...NEEDED);
   const file = join(home, ".config/shoal/default/profile.json");

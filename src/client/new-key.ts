@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { say } from "#cli/terminal.ts";
 import { HostError, PolicyError } from "#core/errors.ts";
-import { exec } from "#host/exec.ts";
+import { tryExec } from "#host/exec.ts";
 import { exists } from "#host/files.ts";
 
 /**
@@ -20,7 +20,10 @@ export async function makeKey(file: string, comment: string, what: string, optio
   }
   const args = ["-q", "-t", "ed25519", "-C", comment, "-f", file];
   if (process.stdin.isTTY !== true) {
-    await exec("ssh-keygen", [...args, "-N", ""]);
+    const made = await tryExec("ssh-keygen", [...args, "-N", ""]);
+    if (made.status !== 0) {
+      throw new HostError("EXEC", `can't make the ${what}: ${made.stderr.trim().split("\n").at(-1) ?? ""}`);
+    }
     say("shoal", `made the ${what} "${file}" without a passphrase; ssh-keygen -p -f FILE adds one`);
     return;
   }
