@@ -97,6 +97,7 @@ test("anything else is refused", () => {
     "refused 1",
     "refused 1 CODE",
     "refused 1 c d",
+    `refused 1 DISK ${"x".repeat(301)}`,
   ];
   for (const line of answers) assert.throws(() => parseAppendAnswer(line), REFUSED, line);
   assert.throws(() => printAppendAnswer({ kind: "have", tag: 1, seq: 1.5 }), REFUSED);

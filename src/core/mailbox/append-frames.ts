@@ -13,7 +13,7 @@ export const MAX_APPENDS_OPEN = 1024;
 const MAX_TEXT_CHARACTERS = 300;
 const NUMBER = /^(?:0|[1-9][0-9]{0,14})$/;
 const CODE = /^[A-Z][A-Z0-9-]{0,31}$/;
-const TEXT = /^[ -~]+$/;
+const TEXT = new RegExp(`^[ -~]{1,${MAX_TEXT_CHARACTERS}}$`);
 
 export interface KnownRequest {
   readonly kind: "known";
@@ -76,7 +76,7 @@ export function parseAppendAnswer(line: string): AppendAnswer {
   if (kind === "lack" && more.length === 0) return { kind, tag };
   const [code = "", ...words] = more;
   const text = words.join(" ");
-  if (kind !== "refused" || !CODE.test(code) || !TEXT.test(text) || line.length > MAX_APPEND_LINE) {
+  if (kind !== "refused" || !CODE.test(code) || !TEXT.test(text)) {
     throw mistake('"have TAG SEQ", "lack TAG" or "refused TAG CODE TEXT"');
   }
   return { kind, tag, code, text };
