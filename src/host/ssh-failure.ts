@@ -45,6 +45,15 @@ const rules: readonly Rule[] = [
       }),
   },
   {
+    // It was accepted, and nobody could sign with it.
+    pattern: /Load key "[^"\n]*\.pub"/,
+    make: (where, said) =>
+      new HostError("AUTH", `no ssh-agent has the key for ${where}`, {
+        cause: new Error(said),
+        hint: "load it into ssh-agent with ssh-add, or plug in what holds it",
+      }),
+  },
+  {
     pattern: /Permissions \d+ for .* are too open|UNPROTECTED PRIVATE KEY FILE/i,
     make: (where, said) =>
       new HostError("AUTH", `ssh did not use the key for ${where}: other users of this computer may read its file`, {

@@ -265,6 +265,28 @@ describe("the outbox", () => {
     assert.deepEqual(await out.asked(), []);
   });
 
+  test("who is not let in is told why, by what is known of the account", async () => {
+    const other = join(out.user.home, "stranger");
+    await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", other]);
+    const profile = { domain: "example.org", outHost: "127.0.0.1", outPort: out.sshd.port };
+    try {
+      await out.user.writeProfile({ ...profile, identities: [other] });
+      for (const args of [["send"], ["sendmail", "-t"], ["check", "bob@example.net"]]) {
+        const ran = await out.shoal(args, LETTER);
+        assert.equal(ran.status, 75);
+        assert.match(ran.stderr, /refused the login.*\n.*hint: this computer is no device of the account yet/);
+      }
+      // No agent has it: the account is not the reason.
+      await out.user.writeProfile({ ...profile, identities: [`${out.sshd.identityFile}.pub`] });
+      const ran = await out.shoal(["send"], LETTER);
+      assert.equal(ran.status, 75);
+      assert.match(ran.stderr, /no ssh-agent has the key.*\n.*hint: .*ssh-add/);
+    } finally {
+      await out.user.writeProfile(profile);
+    }
+    assert.deepEqual(await outbox(), []);
+  });
+
   test("numbers are given once, files are private, and show gives the bytes", async () => {
     await out.answer("echo 'refused: not now' >&2; exit 75");
     await out.shoal(["send"], LETTER);

@@ -2,6 +2,7 @@
 
 import type { Verb } from "#cli/command.ts";
 import { PolicyError } from "#core/errors.ts";
+import { explainRefusedLogin } from "../account/check-at-sync.ts";
 import { DEFAULT_PROFILE } from "../places.ts";
 import { loadProfile } from "../profile.ts";
 import { tlsProblemsOf } from "./answer-of-out.ts";
@@ -33,7 +34,7 @@ Example:
     const json = options["json"] === true;
     const command = printCheck(operands, json);
     const outcome = await handOver(await outTarget(profile, places), command, Buffer.alloc(0));
-    if (outcome.kind !== "answered") throw outcome.error;
+    if (outcome.kind !== "answered") throw await explainRefusedLogin(outcome.error, profile, places);
     await passOn(outcome, json);
     if (!json) sayProblems(tlsProblemsOf(outcome.stdout));
     return outcome.status;

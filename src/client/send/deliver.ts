@@ -4,6 +4,7 @@ import { HostError } from "#core/errors.ts";
 import { unixTime } from "#host/clock.ts";
 import type { SshOptions } from "#host/ssh.ts";
 import type { Places } from "../places.ts";
+import type { Profile } from "../profile.ts";
 import { judgeAnswer, type Verdict } from "./answer-of-out.ts";
 import { type Errand, handOver, printErrand } from "./hand-over.ts";
 import { Outbox } from "./outbox.ts";
@@ -23,6 +24,7 @@ export interface Answer {
 }
 
 export interface Dispatch {
+  readonly profile: Profile;
   readonly target: SshOptions;
   readonly places: Places;
   /** Lines that programs read. */
@@ -30,7 +32,11 @@ export interface Dispatch {
 }
 
 /** Hands a message over once. */
-export async function tryToSend({ target, json }: Dispatch, errand: Errand, message: Buffer): Promise<Try> {
+export async function tryToSend(
+  { target, json }: Pick<Dispatch, "target" | "json">,
+  errand: Errand,
+  message: Buffer,
+): Promise<Try> {
   const outcome = await handOver(target, printErrand(errand, json, message.length), message);
   if (outcome.kind === "not-sent") return outcome;
   if (outcome.kind === "unknown") return { kind: "lost", error: outcome.error };

@@ -72,12 +72,12 @@ async function sendAll(flushing: Flushing, wanted: readonly number[], result: Fl
 }
 
 async function sendOne(flushing: Flushing, target: SshOptions, number: number): Promise<Try> {
-  const { outbox, places, unprotected } = flushing;
+  const { outbox, unprotected } = flushing;
   const { entry, message } = await outbox.read(number);
   const attempt = async (verb: Entry["verb"]): Promise<Try> => {
     // Written first: if this process dies now, nobody can say whether the message has left.
     await outbox.note({ ...entry, state: "sending", tries: entry.tries + 1 }, message);
-    return await tryToSend({ target, places, json: false }, { ...entry, verb }, message);
+    return await tryToSend({ target, json: false }, { ...entry, verb }, message);
   };
   let end = await attempt(unprotected === "anyway" ? "send-anyway" : entry.verb);
   if (end.kind === "unprotected" && unprotected === "ask") {

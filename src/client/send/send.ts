@@ -6,6 +6,7 @@ import { say } from "#cli/terminal.ts";
 import { visibleJson, visibleLine, visibleText } from "#cli/visible.ts";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT } from "#host/exit.ts";
+import { explainRefusedLogin } from "../account/check-at-sync.ts";
 import { DEFAULT_PROFILE } from "../places.ts";
 import { loadProfile } from "../profile.ts";
 import { type Answer, type Dispatch, type Kept, keepUnsent, type Try, tryToSend } from "./deliver.ts";
@@ -81,7 +82,7 @@ Example:
     }
     const { message, envelopeFrom, recipients } = again ?? (await readDraft(profile, operands, options));
     const errand: Errand = { verb: options["anyway"] === true ? "send-anyway" : "send", envelopeFrom, recipients };
-    const dispatch = { target: await outTarget(profile, places), places, json: options["json"] === true };
+    const dispatch = { profile, target: await outTarget(profile, places), places, json: options["json"] === true };
     return await send(dispatch, errand, message, options);
   },
 });
@@ -103,7 +104,9 @@ async function send(dispatch: Dispatch, errand: Errand, message: Buffer, options
 async function report(dispatch: Dispatch, errand: Errand, message: Buffer, end: Try): Promise<number> {
   const { json } = dispatch;
   const kept = await keepUnsent(dispatch, errand, message, end);
-  if (end.kind === "not-sent" && kept.length === 0) throw end.error;
+  if (end.kind === "not-sent" && kept.length === 0) {
+    throw await explainRefusedLogin(end.error, dispatch.profile, dispatch.places);
+  }
   if (end.kind === "unprotected") {
     // The server's grades are for programs; its words are said in ours.
     await passOn({ ...end.answer, stderr: "" }, json);

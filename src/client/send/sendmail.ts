@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS } from "#core/mail/submission/prepare.ts";
 import { readStrictHeader } from "#core/mail/submission/strict-header.ts";
 import { unixTime } from "#host/clock.ts";
 import { EXIT } from "#host/exit.ts";
+import { explainRefusedLogin } from "../account/check-at-sync.ts";
 import { DEFAULT_PROFILE, type Places } from "../places.ts";
 import { loadProfile, type Profile } from "../profile.ts";
 import { type Correspondent, parseCorrespondent } from "./correspondent.ts";
@@ -91,7 +92,7 @@ async function send(command: SendmailCommand, profile: Profile, places: Places):
   const named = command.fromHeader && given.length > 0 ? recipientsOf(message) : [];
   const recipients = given.length === 0 ? null : [...new Set([...named, ...given])];
   const verb = command.anyway ? "send-anyway" : "send";
-  const dispatch: Dispatch = { target: await outTarget(profile, places), places, json: false };
+  const dispatch: Dispatch = { profile, target: await outTarget(profile, places), places, json: false };
   const errand: Errand = { verb, envelopeFrom: sender, recipients };
   return await report(dispatch, errand, message, await tryToSend(dispatch, errand, message), command.verbose);
 }
@@ -105,7 +106,9 @@ async function report(
   verbose: boolean,
 ): Promise<number> {
   const kept = await keepUnsent(dispatch, errand, message, end);
-  if (end.kind === "not-sent" && kept.length === 0) throw end.error;
+  if (end.kind === "not-sent" && kept.length === 0) {
+    throw await explainRefusedLogin(end.error, dispatch.profile, dispatch.places);
+  }
   if (end.kind === "unprotected") {
     sayProblems(end.problems);
     const advice = leadNowhere(end.problems) ? "" : "; sendmail --anyway sends it knowingly";
