@@ -400,6 +400,12 @@ test("huge and twisted messages take a bounded time", () => {
   const receipt = `${`${"a".repeat(990)}\n`.repeat(2000)}`;
   assert.throws(() => prepare(`${head}Content-Type: message/disposition-notification\n\n${receipt}`), /65536 bytes/);
   prepare(`${head}Content-Type: message/disposition-notification\n\n${receipt.slice(0, 60_000)}`);
+  const pieces = Array.from({ length: 5 }, (_, index) => `; name*${index}*="${"%2F".repeat(130)}"`).join("\n ");
+  prepare(
+    `${head}Content-Type: multipart/mixed; boundary=b\n\n${`--b\nContent-Type: text/plain${pieces}\n\nx\n`.repeat(990)}--b--\n`,
+  );
+  const tooLong = pieces + pieces.replaceAll("name*", "name*1");
+  assert.throws(() => prepare(`${head}Content-Type: text/plain${tooLong}\n\nx\n`), /a name of at most 2000 characters/);
   const fields = `--b\n${Array.from({ length: 500 }, (_, index) => `X-${index}: y\n`).join("")}\nx\n`;
   const parts = `Content-Type: multipart/mixed; boundary=b\n\n${fields.repeat(900)}--b--\n`;
   assert.throws(() => prepare(head + parts), /at most 10000 fields in all parts/);

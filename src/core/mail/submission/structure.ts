@@ -52,6 +52,8 @@ export const MAX_PARTS = 1000;
 export const MAX_DEPTH = 20;
 /** In the headers of all parts: each costs time in which nobody else is served. */
 export const MAX_PART_FIELDS = 10_000;
+/** As written, in all its pieces; no system has names that are longer. */
+const MAX_FILE_NAME_CHARACTERS = 2000;
 
 const ENCODINGS = ["7bit", "8bit", "binary", "quoted-printable", "base64"] as const;
 const BOUNDARY = /^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/;
@@ -281,6 +283,7 @@ function dispositionOf(field: StrictField, warnings: Warnings): MediaValue {
 
 function keep(media: MediaValue, allowed: ReadonlySet<string>, field: StrictField, warnings: Warnings): MediaValue {
   const parameters = new Map<string, string>();
+  const namesInForms = new Set<string>();
   for (const [name, text] of media.parameters) {
     // RFC 2231: name*, name*0, name*0*. Programs that know these forms would follow another boundary than others.
     const base = name.split("*", 1)[0] ?? "";
@@ -292,7 +295,8 @@ function keep(media: MediaValue, allowed: ReadonlySet<string>, field: StrictFiel
       parameters.set(name, base === "charset" ? text.toLowerCase() : text);
     } else if (name === base) {
       keepName(parameters, base, new Map([[name, text]]), field, warnings);
-    } else if (![...parameters.keys()].some((key) => key.startsWith(`${base}*`))) {
+    } else if (!namesInForms.has(base)) {
+      namesInForms.add(base);
       const forms = [...media.parameters].filter(([key]) => key.startsWith(`${base}*`));
       keepName(parameters, base, new Map(forms), field, warnings);
     }
@@ -309,6 +313,9 @@ function keepName(
   warnings: Warnings,
 ): void {
   const [[name = base, text = ""] = []] = forms;
+  if ([...forms.values()].join("").length > MAX_FILE_NAME_CHARACTERS) {
+    throw mistake(field.place, `${field.name}: expected a ${base} of at most ${MAX_FILE_NAME_CHARACTERS} characters`);
+  }
   const charset = /\*(?:0\*)?$/.test(name) ? (/^([^']*)'[^']*'/.exec(text)?.[1] ?? "") : "";
   checkParameter(field, { name, text, decoded: decodedParameter(base, forms), charset });
   const kept = withoutFolders(base, forms);
