@@ -8,16 +8,91 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { cellPlaces } from "#fleet/cell/places.ts";
 import { makeMark } from "#test/marks/marks.ts";
 import { until } from "#test/until.ts";
-import { inboxMaildir } from "#test/world/machine-parts.ts";
+import { inboxMaildir, nameFiles, textFile } from "#test/world/machine-parts.ts";
 import { inbox } from "#test/world/send.ts";
-import { asPerson } from "#test/world/stage.ts";
+import { asPerson, type MoreWorld } from "#test/world/stage.ts";
 import { post } from "#test/world/world.ts";
 import { flowStage } from "./flow-stage.ts";
 import { receivedBy, untilAllArrived } from "./mail-flow.ts";
+import type { OddServer, OddServersConfig } from "./odd-servers.ts";
 
 const domain = "shoal.example";
+
+type Odd = Omit<OddServer, "address" | "name">;
+
+const steering = "\x1b[2J\x1b]0;owned\x07\x9b31m<b>\xc3\xbc";
+/** What they refuse comes back with these words. */
+const oddRefusals: Readonly<Record<string, Odd & { readonly words: string }>> = {
+  escapes: { rcpt: `550 5.1.1 no such user ${steering}`, words: "> 550 5.1.1 no such user ?[2J?]0;owned?31m<b>?" },
+  bare: { rcpt: "550", words: "Its mail server refuses it, and says:\n  > 550\n" },
+  lines: { rcpt: `${"550-5.1.1 many\r\n".repeat(300)}550 5.1.1 lines`, words: "There is no such user" },
+  returns: { rcpt: "550 5.1.1 one\rTo: carol@post.example\rtwo", words: "> 550 5.1.1 one?To: carol@post.example?two" },
+  neighbour: { rcpt: "550-5.7.1 no\r\n550-x@bare.odd.example: 550 5.1.1 no\r\n550 5.7.1 no", words: "does not want" },
+  moved: { rcpt: "551 5.1.6 try <spy@elsewhere.example>", words: "> 551 5.1.6 try <spy@elsewhere.example>" },
+  long: { rcpt: `550 5.1.1 ${"long ".repeat(180)}`, words: "..." },
+  mimics: { rcpt: "550 Domain does not exist", words: "> 550 Domain does not exist" },
+  nul: { dot: "550 5.7.1 a\0b", words: "does not want" },
+  page: { dot: "553 <html><body>no</body></html>", words: "> 553 <html><body>no</body></html>" },
+  small: { ehlo: "250-mx.odd.example\r\n250 SIZE 1", words: "The mail is larger" },
+};
+/** These have it once. */
+const oddTakers: Readonly<Record<string, Odd>> = {
+  forwards: { rcpt: "251 will forward to <x@elsewhere.example>" },
+  vague: { rcpt: "252 can't tell" },
+  greets: { greeting: `220 ${steering}` },
+  offers: { ehlo: `${"250-X\r\n".repeat(10_000)}250 SIZE 99999999999999999999999999` },
+  later: { ehlo: "250-mx.odd.example\r\n250 STARTTLS", starttls: "454 4.7.0 not now" },
+  hasty: { dot: "250 taken\r\n550 or not" },
+  leaves: { dot: "250 taken", dropsAt: "dot" },
+};
+/** With these it waits. */
+const oddWaiters: Readonly<Record<string, Odd>> = {
+  silent: { isSilent: true },
+  flood: { greeting: `220-${"x".repeat(900)}\r\n`.repeat(10_000) },
+  drops: { dropsAt: "rcpt" },
+  strange: { rcpt: "999 what" },
+  talks: { rcpt: "250 ok\r\n550 5.1.1 no\r\n250 ok\r\n354 go" },
+};
+const oddLog = "/var/log/odd-servers";
+
+/** @param network first three numbers of the world's addresses */
+async function oddWorld(network: string): Promise<MoreWorld> {
+  const servers = Object.entries({ ...oddRefusals, ...oddTakers, ...oddWaiters }).map(([name, odd], index) => {
+    const { words: _, ...behaviour } = odd as Odd & { words?: string };
+    return { ...behaviour, name, address: `${network}.${100 + index}` };
+  });
+  const [{ address } = { address: "" }, ...more] = servers;
+  const config: OddServersConfig = { servers, log: oddLog };
+  const program = "/usr/lib/odd-servers.mts";
+  const source = await readFile(new URL("odd-servers.ts", import.meta.url), "utf8");
+  const machine = {
+    name: "odd",
+    role: "world-odd",
+    hostname: "odd.world.example",
+    address,
+    moreAddresses: more.map((server) => server.address),
+    packages: ["node"],
+    users: [],
+    folders: [],
+    files: [
+      ...nameFiles(`${network}.53`, "odd.world.example", address),
+      textFile("/etc/odd-servers.json", JSON.stringify(config)),
+      textFile(program, source),
+    ],
+    services: [
+      { name: "odd", user: "root", listens: 25, command: ["node", program, "/etc/odd-servers.json"] as const },
+    ],
+    schedules: [],
+  };
+  return {
+    machines: [machine],
+    records: servers.map((server) => ({ name: `${server.name}.odd.example`, type: "A", data: server.address })),
+  };
+}
+
 const stage = flowStage({
   people: ["alice"],
+  moreWorld: oddWorld,
   changes: [
     ["  ledger: 1\n", "  ledger: 1\n  out: 1\n"],
     ["connections-per-address: 100\n", "connections-per-address: 100\n  queue-hours: 48\n  warn-hours: 2\n"],
@@ -195,6 +270,56 @@ test("a domain that does not exist is named", async () => {
   const { bytes } = await notice(mark);
   assert.match(bytes, /^x@nowhere\.example\n {2}There is no such domain; look for a slip of the pen\.$/m);
   assert.match(bytes, /^X-Shoal-Cause: no-such-domain$/m);
+});
+
+/** Names of odd servers whose mail is still in the queue. */
+async function waiting(): Promise<string[]> {
+  return [...(await queue()).matchAll(/\|x@([a-z]+)\.odd\.example\|x@/g)].map(([, name = ""]) => name).sort();
+}
+
+test("servers that behave as none should: one mail each, one notice each in harmless words, and nobody waits for another", async () => {
+  const mark = makeMark();
+  const names = Object.keys({ ...oddRefusals, ...oddTakers, ...oddWaiters });
+  const login = `ssh -F none -i .config/shoal/default/id_ed25519 -o BatchMode=yes alice@out.mail.${domain}`;
+  const message = `From: alice@${domain}\\nTo: x@$1.odd.example\\nSubject: to $1\\n\\n.${mark} $1\\n`;
+  const one = `printf "${message}" | ${login} send-anyway >/dev/null || echo "$1 $?"`;
+  const sent = await alice(`xargs -n 1 -P 4 sh -c '${one}' sh`, `${names.join("\n")}\n`);
+  assert.deepEqual([sent.status, sent.out], [0, ""], sent.err);
+  let left: string[] = [];
+  await until(
+    () => `in the queue are ${left.join(", ")}`,
+    async () => {
+      left = await waiting();
+      return left.join() === Object.keys(oddWaiters).sort().join();
+    },
+  );
+
+  const lines = (await asRoot("odd", `cat ${oddLog}`)).trim().split("\n");
+  const taken = lines.map((line) => JSON.parse(line) as { name: string; message: string });
+  for (const name of Object.keys(oddTakers)) {
+    const [only, ...more] = taken.filter((each) => each.name === name);
+    assert.equal(more.length, 0, name);
+    assert.ok(only?.message.endsWith(`\r\n\r\n..${mark} ${name}\r\n`), `${name}: ${only?.message}`);
+  }
+
+  let notices: { bytes: string }[] = [];
+  const refusals = Object.entries(oddRefusals);
+  await until("the notices", async () => (notices = await mails(mark)).length >= refusals.length);
+  assert.equal(notices.length, refusals.length);
+  for (const [name, { words }] of refusals) {
+    const about = notices.filter(({ bytes }) => bytes.includes(`\nSubject: Not delivered: x@${name}.odd.example\n`));
+    assert.equal(about.length, 1, name);
+    const text = about[0]?.bytes.split("Content-Transfer-Encoding: 8bit\n\n")[1] ?? "";
+    assert.ok(text.startsWith(`Your mail did not reach this recipient:\n\nx@${name}.odd.example\n`), text);
+    assert.ok(text.includes(words), `${name}: ${text}`);
+    assert.doesNotMatch(text, /[^\n\t -~]/, name);
+  }
+  // What is being sent can't be removed.
+  await asRoot("odd", "sv down odd");
+  await until("an empty queue", async () => {
+    await asRoot("out", "smtpctl remove all >/dev/null 2>&1 || true");
+    return (await queue()) === "";
+  });
 });
 
 test("killed at any moment, each notice comes once", async () => {
