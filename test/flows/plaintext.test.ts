@@ -191,8 +191,17 @@ describe("no server holds a word of a message", () => {
     for (const [machine, paths] of Object.entries(planted)) await stage().exec(machine, ["rm", ...paths]);
   });
 
-  test("and every mail arrives, once", async () => {
+  test("and every mail arrives, once, and what its owner removes has no other name on the disk", async () => {
+    const kept = async (folder: string): Promise<string> => {
+      const { stdout } = await stage().exec("fetch", ["find", `/srv/mail/alice/${folder}`, "-type", "f"]);
+      return stdout.toString("utf8");
+    };
+    // It runs each minute by itself.
+    await stage().exec("fetch", ["sv", "restart", "/etc/service/schedule-incoming"]);
+    await until("finished deposits have one name", async () => (await kept("incoming")) === "");
+    assert.notEqual(await kept("mail"), "");
     await stage().as("alice", "shoal sync");
+    for (const folder of ["mail", "incoming"]) assert.equal(await kept(folder), "");
     const { stdout } = await stage().exec("user", asPerson("alice", "cat Mail/shoal/new/*"));
     const text = stdout.toString("utf8");
     const numbers = [...text.matchAll(new RegExp(`^Subject: ${marks.subject} (\\d{4})$`, "gm"))].map(

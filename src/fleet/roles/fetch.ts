@@ -149,8 +149,9 @@ export const fetchRole: Role = {
         name: "incoming",
         everySeconds: 60,
         user: "root",
-        // What is left there is half a deposit, or a second name of a finished one.
-        command: remove("incoming", "-mmin", "+10"),
+        // A finished deposit has its name in mail/, and what its owner removes there is not to stay here; of what has no other
+        // name nobody knows whether it was removed or is half a deposit, so it stays while it may be written.
+        command: remove("incoming", "(", "-links", "+1", "-o", "-mmin", "+3", ")"),
       },
       { name: "foreign", everySeconds: 20, user: "root", command: ["/usr/lib/shoal/remove-foreign"] },
     ],
