@@ -25,6 +25,7 @@ test("replies of servers, as odd as they are", () => {
 test("what smtpd says of the connection itself is no word about protection", () => {
   for (const [said, words] of [
     ["Connection closed unexpectedly", /ended the connection/],
+    ["Connection timeout", /became silent/],
     ["Bad response: reply code out of range", /does not answer as mail servers do/],
     ["Remote host sent too much data", /does not answer as mail servers do/],
   ] as const) {

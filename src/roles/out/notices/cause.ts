@@ -29,6 +29,11 @@ const OWN_WORDS: Readonly<Record<string, Omit<Cause, "said">>> = {
     status: "4.4.2",
     sentence: "its mail server ended the connection before it took the mail",
   },
+  "Connection timeout": {
+    name: "no-way",
+    status: "4.4.2",
+    sentence: "its mail server became silent before it took the mail",
+  },
   "Bad response: reply code out of range": {
     name: "no-way",
     status: "4.5.0",
