@@ -32,3 +32,23 @@ test("a server that lists names for ever, each after a while, is given up", asyn
     mock.timers.reset();
   }
 });
+
+test("more records than devices leave are not read one by one", async () => {
+  const read: string[] = [];
+  const sftp = {
+    readFile(path: string) {
+      read.push(path);
+      return Promise.resolve(Buffer.alloc(0));
+    },
+    list: () =>
+      Promise.resolve(
+        Array.from({ length: 10_001 }, (_, at) => ({ name: `0123456789abcdef-${at + 1}`, size: 1, mtimeSeconds: 0 })),
+      ),
+    async *entries() {},
+  };
+  await assert.rejects(
+    readMailbox(sftp, PATHS, () => Promise.resolve(null)),
+    { code: "TOO-LARGE" },
+  );
+  assert.deepEqual(read.sort(), ["entries", "head", "signers"]);
+});
