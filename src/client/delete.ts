@@ -11,7 +11,7 @@ import { makeFolder } from "#host/files.ts";
 import { takeLock } from "#host/lock.ts";
 import { SftpConnection } from "#host/sftp.ts";
 import { explainRefusedLogin } from "./account/check-at-sync.ts";
-import { type KeyFile, loadKeys } from "./identities.ts";
+import { type KeyFile, loadLoginKeys } from "./identities.ts";
 import { loginOptions } from "./login.ts";
 import { Alerts } from "./mailbox/alerts.ts";
 import { type Audited, Auditor } from "./mailbox/auditor.ts";
@@ -52,7 +52,7 @@ Example:
     await makeFolder(places.state, 0o700);
     const lock = takeLock(places.lock, "another shoal for this profile");
     try {
-      const keys = await loadKeys(profile.identities);
+      const keys = await loadLoginKeys(profile.identities);
       const sftp = await SftpConnection.open(await loginOptions(profile, places, keys)).catch(
         async (error: unknown) => {
           throw await explainRefusedLogin(error, profile, places);

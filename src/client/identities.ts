@@ -30,6 +30,21 @@ export function logsIn({ use }: KeyFile): boolean {
  * @throws PolicyError NO-IDENTITY when none can open mail, PASSPHRASE; FormatError KEY; HostError FILE
  */
 export async function loadKeys(paths: readonly string[]): Promise<KeyFile[]> {
+  const { files, unusable } = await readKeys(paths);
+  if (files.some(opensMail)) return files;
+  const why = unusable === undefined ? "" : `: ${unusable.message}`;
+  throw new PolicyError("NO-IDENTITY", `none of the identity files can open mail${why}`, {
+    hint: "name an ssh-ed25519, ssh-rsa or age private key in the profile",
+  });
+}
+
+/** The same for what opens no mail. @throws PolicyError PASSPHRASE; FormatError KEY; HostError FILE */
+export async function loadLoginKeys(paths: readonly string[]): Promise<KeyFile[]> {
+  return (await readKeys(paths)).files;
+}
+
+/** `unusable` says why the last key that only logs in does only that. */
+async function readKeys(paths: readonly string[]): Promise<{ files: KeyFile[]; unusable: FormatError | undefined }> {
   const files: KeyFile[] = [];
   let unusable: FormatError | undefined;
   for (const path of paths) {
@@ -43,11 +58,7 @@ export async function loadKeys(paths: readonly string[]): Promise<KeyFile[]> {
       files.push({ path, text, use: "login", passphrase: undefined });
     }
   }
-  if (files.some(opensMail)) return files;
-  const why = unusable === undefined ? "" : `: ${unusable.message}`;
-  throw new PolicyError("NO-IDENTITY", `none of the identity files can open mail${why}`, {
-    hint: "name an ssh-ed25519, ssh-rsa or age private key in the profile",
-  });
+  return { files, unusable };
 }
 
 async function judge(path: string, text: string): Promise<KeyFile> {

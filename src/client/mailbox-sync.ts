@@ -43,6 +43,8 @@ export interface SyncOptions {
   listing?: AsyncIterable<readonly Pick<FolderEntry, "name" | "size">[]>;
   /** Asked before a file is opened; without a yes it is left where it is. */
   isGenuine?(name: string, file: Buffer): boolean;
+  /** Told of each file that is fetched and that the server says is not there. */
+  whenGone?(name: string): void;
   /** Told of each file that is safe here, in place of its being removed from the server. */
   whenSafe?(name: string): void;
   onProgress?(result: SyncResult): void;
@@ -199,7 +201,10 @@ class MailboxSync {
 
   /** What is wrong with one file is noted, and it stays; any other error concerns them all and is thrown again. */
   #note(file: string, error: unknown): void {
-    if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) return;
+    if (error instanceof SftpStatusError && error.status === STATUS.noSuchFile) {
+      this.#options.whenGone?.(file);
+      return;
+    }
     const aboutOne =
       error instanceof SftpStatusError ||
       error instanceof VerifyError ||

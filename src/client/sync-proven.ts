@@ -45,6 +45,8 @@ export async function syncProven(sync: ProvenSync): Promise<ProvenResult> {
   const entries = new Map(first.result.toHash.map((entry) => [mailName(entry), entry]));
   /** Name -> digest of files that are not what their entries say. */
   const forged = new Map<string, string>();
+  /** Names of files that were listed, and were not there when they were fetched. */
+  const gone = new Set<string>();
   const safe: Entry[] = [];
   const removal = new Removal(sftp, auditor, first);
   const hashing = attempt(() => hashWaiting(sftp, auditor.paths.mail, first));
@@ -67,6 +69,9 @@ export async function syncProven(sync: ProvenSync): Promise<ProvenResult> {
       forged.set(name, digest);
       return false;
     },
+    whenGone(name) {
+      gone.add(name);
+    },
     whenSafe(name) {
       const entry = entries.get(name);
       if (entry !== undefined) safe.push(entry);
@@ -87,9 +92,16 @@ export async function syncProven(sync: ProvenSync): Promise<ProvenResult> {
         return await removal.remove(inOrder, signed?.value ?? null, draft);
       });
   for (const each of [finished, removed]) count(result, each?.value);
-  // What was forged is told after a second look, as everything is.
-  const last = forged.size === 0 ? null : await attempt(() => auditor.audit({ digests: forged, before: first.result }));
+  // What was forged is told after a second look, as everything is; what another device has just removed is not listed then.
+  const last =
+    forged.size + gone.size === 0
+      ? null
+      : await attempt(() => auditor.audit({ digests: forged, before: first.result }));
   const audited = last?.value ?? first;
+  for (const file of last?.value?.result.toHash.map(mailName) ?? []) {
+    if (gone.has(file))
+      result.failed.push({ file, code: "FILE", message: "the server lists it, and says that it is not there" });
+  }
   return {
     result,
     audit: audited.result,
@@ -101,6 +113,7 @@ export async function syncProven(sync: ProvenSync): Promise<ProvenResult> {
 }
 
 const MAX_HASHED_BYTES = 8 * 1024 * 1024;
+const MAX_HASHED_FILES = 1000;
 
 /**
  * Digests of files that no entry names yet. One that is not what its name says is on no courier's way, and need not be waited
@@ -113,10 +126,13 @@ async function hashWaiting(
 ): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
   let room = MAX_HASHED_BYTES;
-  const waiting = shown.mail.filter(({ name, size }) => {
-    room -= result.memory.waiting.has(name) ? size : 0;
-    return result.memory.waiting.has(name) && room >= 0;
-  });
+  const waiting = shown.mail
+    .filter(({ name }) => result.memory.waiting.has(name))
+    .slice(0, MAX_HASHED_FILES)
+    .filter(({ size }) => {
+      room -= size;
+      return room >= 0;
+    });
   const hash = async ({ name, size }: ListedFile): Promise<void> => {
     try {
       const file = await sftp.readFile(`${folder}/${name}`, MAX_HASHED_BYTES, size);

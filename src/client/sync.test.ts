@@ -257,7 +257,7 @@ describe("what is wrong with everything: nothing is lost, and each cause has its
 
   test("no server", async () => {
     await user.writeProfile({ port: await freePort(), knownHosts: null });
-    await failure(75, /refuses connections/);
+    assert.doesNotMatch(await failure(75, /refuses connections/), /0 new/, "it does not know that");
   });
 
   test("no such host", async () => {

@@ -83,7 +83,8 @@ export async function syncOnce(profile: Profile, places: Places, { keep, keys, t
     const fetched = await fetchMail(profile, places, keys ?? (await loadKeys(profile.identities)), keep);
     const { result, proof, interruption, accountError, removalError } = fetched;
     const seconds = Math.round(performance.now() - start) / 1000;
-    report(profile, result, seconds);
+    const isNothing = interruption !== undefined && result.listed === 0;
+    if (!isNothing) report(profile, result, seconds);
     const alerts = proof === null ? [] : await new Alerts(new MailboxState(places)).list();
     if (proof !== null) reportProof(proof, alerts);
     tell({ ...result, ...proofInJson(proof, alerts), seconds });

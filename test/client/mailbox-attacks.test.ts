@@ -279,6 +279,26 @@ test("mail that the server lists and does not give is no mail that holds", async
   }
 });
 
+test("mail that the server lists and says is not there is told, each time, and comes when it is there", async () => {
+  const scene = sceneOf(SEED, 0, BEGIN);
+  const { fresh } = await twoDevices(scene);
+  const program = await lyingProgram(sshd.folder, STATUS.noSuchFile, new RegExp(fileOf(scene)));
+  const liar = await SftpConnection.open({ ...sshd.target, program });
+  try {
+    for (let round = 0; round < 2; round++) {
+      const { result } = await fresh.sync(liar, scene.world.time, true);
+      assert.deepEqual(
+        result.failed.map(({ file, code }) => [file, code]),
+        [[mailName(newest(scene)), "FILE"]],
+      );
+    }
+  } finally {
+    await liar.end();
+  }
+  const { result } = await fresh.sync(sftp, scene.world.time, true);
+  assert.deepEqual([result.stored, result.failed], [1, []]);
+});
+
 test("a new device that was shown an empty account is as new afterwards", async () => {
   const scene = sceneOf(SEED, 0, BEGIN);
   const { fresh } = await twoDevices(scene);

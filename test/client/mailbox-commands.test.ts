@@ -12,6 +12,7 @@ import { type Entry, mailName } from "#core/mailbox/entry.ts";
 import { exec, tryExec } from "#host/exec.ts";
 import { AccountMachines, type Computer, type Ran } from "#test/account-machines.ts";
 import { TRACE } from "#test/mail-user.ts";
+import { until } from "#test/until.ts";
 
 let machines: AccountMachines;
 let laptop: Computer;
@@ -119,6 +120,29 @@ describe("shoal delete", () => {
       assert.match((await ok(computer, "verify")).stdout, /3 were removed by your devices\nresult {4}everything holds/);
     }
     assert.equal((await ok(laptop, "list", "--json")).stdout.split('"number"').length, 5, "the Maildir keeps all");
+  });
+
+  test("a key that an agent holds, and that opens no mail, is enough", async () => {
+    const [a] = await deliver(2);
+    await ok(laptop, "sync", "--keep");
+    const key = join(laptop.config, "id_ed25519");
+    const socket = laptop.path("agent");
+    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    const env = { SSH_AUTH_SOCK: socket };
+    try {
+      const add = async (): Promise<boolean> =>
+        (await tryExec("ssh-add", ["-q", key], { env: { ...laptop.env, ...env } })).status === 0;
+      await until("the agent has the key", add);
+      await rm(key);
+      const profile = join(laptop.config, "profile.json");
+      await writeFile(profile, (await readFile(profile, "utf8")).replace('id_ed25519"', 'id_ed25519.pub"'));
+      const ran = await laptop.run(["delete", `@${a?.seq}`], env);
+      assert.equal(ran.status, 0, ran.stderr);
+      assert.match(ran.stderr, /1 removed from the server/);
+      assert.equal((await records()).length, 1);
+    } finally {
+      agent.kill();
+    }
   });
 
   test("what is not there is not noted, what fits nothing or two is refused, and what does not hold is left alone", async () => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { attacks, type Scene } from "#test/mailbox/attacks.ts";
+import { copyOf } from "#test/mailbox/fetch.ts";
 import { formatAttacks } from "#test/mailbox/format-attacks.ts";
 import { ledgerAttacks } from "#test/mailbox/ledger-attacks.ts";
 import { auditFolder, play, sceneOf, wordsOf } from "#test/mailbox/scene.ts";
@@ -47,4 +48,11 @@ describe("attacks", () => {
       }
     });
   }
+});
+
+test("two hundred thousand files that nobody delivered are as many findings", () => {
+  const { world } = sceneOf(7, 0, 1_790_000_000);
+  const folder = copyOf(world.folder);
+  for (let count = 0; count < 200_000; count++) folder.mail.set(`x${count}`, Buffer.alloc(0));
+  assert.equal(auditFolder(world, folder, null).findings.length, 200_000);
 });

@@ -84,12 +84,10 @@ export function isGenuine(entry: Entry, size: number, digest: string): boolean {
 export function audit(input: AuditInput): AuditResult {
   const memory = input.memory ?? newMemory(input.standing.id);
   const { head, signersTime, findings, headlessSince } = judgeHead(input, memory);
-  const found: Finding[] = [...findings];
-  const chain = head === null || found.some(closesMailbox) ? null : judgeEntries(input.entries, head, memory);
-  found.push(...(chain?.findings ?? []));
+  const chain = head === null || findings.some(closesMailbox) ? null : judgeEntries(input.entries, head, memory);
   const closed = { findings: [], counting: [], deleted: new Map<number, never>() };
   const records = chain === null || chain.closed ? closed : judgeRecords(input, chain.hashAt, chain.live, head);
-  found.push(...records.findings);
+  const found = [...findings, ...(chain?.findings ?? []), ...records.findings];
   if (head === null || chain === null || found.some(closesMailbox)) {
     return {
       ...sorted(found, memory),
@@ -100,8 +98,9 @@ export function audit(input: AuditInput): AuditResult {
     };
   }
   const files = judgeFiles(input, memory, chain.live, records.deleted, new Set(found.map(({ code }) => code)));
-  found.push(...files.findings);
-  const { findings: open, acknowledged } = sorted(found, memory);
+  // As arguments of a function they could be more than fit.
+  const all = [...found, ...files.findings];
+  const { findings: open, acknowledged } = sorted(all, memory);
   const believed = open.every(({ code }) => code === "STALE")
     ? believe(head, signersTime, files.gone)
     : memory.believed;

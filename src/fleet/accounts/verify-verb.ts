@@ -46,15 +46,16 @@ differs; exit status 1 when there is one.
 export async function audit(fleet: Fleet, { copy, ledger, now }: Operator): Promise<string[]> {
   const { directory } = copy;
   const plan = fleetPlan(fleet, await ensureFleetKeys(fleet));
-  const { shown, findings } = verifyDump("ledger", await ledger.dump(), directory, now());
-  findings.push(...compareDirectories(directory, "ledger", shown.accounts.directory));
+  const { shown, findings: first } = verifyDump("ledger", await ledger.dump(), directory, now());
+  let findings = [...first, ...compareDirectories(directory, "ledger", shown.accounts.directory)];
   for (const machine of plan.machines) {
     const serves = servesOf(fleet, machine);
     if (serves === null) continue;
     try {
       const own = verifyDump(machine.name, await dumpOf(plan.name, machine.name), directory, now());
-      findings.push(...own.findings, ...compareAccounts(shown, own.shown));
-      findings.push(...(await auditFiles(plan.name, machine, serves, own.shown, now)));
+      const files = await auditFiles(plan.name, machine, serves, own.shown, now);
+      // As arguments of push they could be more than fit.
+      findings = [...findings, ...own.findings, ...compareAccounts(shown, own.shown), ...files];
     } catch (error) {
       if (!(error instanceof HostError || error instanceof FormatError || error instanceof VerifyError)) throw error;
       findings.push(`${machine.name}: ${error.message}`);

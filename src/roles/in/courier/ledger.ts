@@ -182,7 +182,7 @@ export class Ledger {
     this.#waiting = [];
     let failure = await connection.run().catch(asError);
     this.#connection = null;
-    this.#waiting.push(...connection.unanswered);
+    this.#waiting = [...this.#waiting, ...connection.unanswered];
     ssh.kill();
     ssh.stdout.destroy();
     ssh.stdin.destroy();
