@@ -128,7 +128,7 @@ export async function makeFolder(path: string, mode = 0o755): Promise<void> {
 }
 
 /** Whether there is anything at `path`; a link counts, whatever it points to. */
-export async function exists(path: string): Promise<boolean> {
+export async function exists(path: Buffer | string): Promise<boolean> {
   try {
     await lstat(path);
     return true;

@@ -104,9 +104,47 @@ describe("a copy", () => {
     assert.equal(status, 76, out);
     assert.match(out, new RegExp(`^MODIFIED {2}Message ${a.seq},`, "m"));
     assert.match(out, new RegExp(`^MISSING {3}Message ${b.seq},`, "m"));
-    assert.match(out, new RegExp(`^MISSING {3}Message ${c.seq},`, "m"));
+    assert.match(out, new RegExp(`^MODIFIED {2}Message ${c.seq},`, "m"));
     assert.match(out, /^UNSIGNED /m);
     assert.doesNotMatch(out, /everything holds/);
+  });
+
+  test("a name that is not UTF-8 is a file nobody delivered", () => {
+    const place = lay();
+    writeFileSync(Buffer.concat([Buffer.from(`${place}/mail/`), Buffer.of(0xff, 0xfe), Buffer.from(".age")]), "x");
+    const { status, out } = shoal("--from", place, ...byOperator);
+    assert.equal(status, 76, out);
+    assert.match(out, /^UNSIGNED /m);
+  });
+
+  test("a head and entries that are too large, or no files, prove nothing", () => {
+    const cases: [string, RegExp][] = [
+      ["head", /^BAD-HEAD/m],
+      ["entries", /^LEDGER-BROKEN/m],
+    ];
+    for (const [name, code] of cases) {
+      for (const spoil of ["large", "folder"]) {
+        const place = lay();
+        const path = join(place, "ledger", name);
+        rmSync(path);
+        if (spoil === "folder") mkdirSync(path);
+        else writeFileSync(path, Buffer.alloc(40_000_000));
+        utimesSync(path, world.time, world.time);
+        const { status, out, err } = shoal("--from", place, ...byOperator);
+        assert.equal(status, 76, out + err);
+        assert.match(out, code);
+      }
+    }
+  });
+
+  test("one whose head was old when it was fetched says so", () => {
+    const place = lay();
+    const late = world.time + HOUR;
+    utimesSync(join(place, "ledger/head"), late, late);
+    const { status, out } = shoal("--from", place, ...byOperator);
+    assert.equal(status, 0, out);
+    assert.match(out, /^head .*\n {10}It was older than it had to be when this copy got it/m);
+    assert.doesNotMatch(shoal("--from", lay(), ...byOperator).out, /older/);
   });
 
   test("is worth nothing by another operator's key, and is of one account", () => {
@@ -135,7 +173,7 @@ describe("a copy", () => {
       `@${removed.entry.seq}`,
     );
     assert.equal(made.status, 0, made.err);
-    assert.match(made.err, /proves 2 of the deliveries, with 1 sealed files/);
+    assert.match(made.err, /proves 2 of the deliveries, with 1 sealed file/);
     const checked = shoal("--bundle", "one.tar", ...byOperator);
     assert.equal(checked.status, 0, checked.err);
     assert.match(

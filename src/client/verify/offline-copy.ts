@@ -8,11 +8,13 @@ import { FormatError, HostError, PolicyError } from "#core/errors.ts";
 import type { Shown } from "#core/mailbox/audit.ts";
 import { MAX_DELETION_BYTES } from "#core/mailbox/deletion.ts";
 import { MAX_ENTRIES_BYTES } from "#core/mailbox/entries.ts";
+import { exists } from "#host/files.ts";
 import { MAX_CHAIN_BYTES } from "../account/memory.ts";
 
 /** Head and signers with their signatures are smaller. */
 const MAX_SIGNED_BYTES = 512 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
+const NO_BYTES = { size: 0, digest: createHash("sha256").digest("hex") };
 
 export interface OfflineCopy {
   readonly shown: Shown;
@@ -25,8 +27,9 @@ export interface OfflineCopy {
 }
 
 /**
- * Reads all of it; links and whatever else is no plain file are not there.
- * @throws PolicyError USAGE when the folder is no mailbox; HostError FILE; FormatError TOO-LARGE
+ * Reads all of it. As on a server, links and whatever else is no plain file are files of no bytes, and so is what proves
+ * something and is too large for that.
+ * @throws PolicyError USAGE when the folder is no mailbox; HostError FILE; FormatError TOO-LARGE for the account's chain
  */
 export async function readOfflineCopy(folder: string): Promise<OfflineCopy> {
   const chain = await readPlain(join(folder, "account/chain"), MAX_CHAIN_BYTES);
@@ -35,25 +38,24 @@ export async function readOfflineCopy(folder: string): Promise<OfflineCopy> {
       hint: "fetch one: sftp -r alice@fetch.mail.example.org:/ copy",
     });
   }
-  const head = await readPlain(join(folder, "ledger/head"), MAX_SIGNED_BYTES);
+  const head = await readProving(join(folder, "ledger/head"), MAX_SIGNED_BYTES);
   const mail: { name: string; size: number }[] = [];
   const digests = new Map<string, string>();
-  for (const name of await namesIn(join(folder, "mail"))) {
-    const hashed = await hashPlain(join(folder, "mail", name));
-    if (hashed === null) continue;
-    mail.push({ name, size: hashed.size });
-    digests.set(name, hashed.digest);
+  for (const { name, path } of await filesIn(join(folder, "mail"))) {
+    const { size, digest } = (await hashPlain(path)) ?? NO_BYTES;
+    mail.push({ name, size });
+    digests.set(name, digest);
   }
   const del: { name: string; bytes: Buffer }[] = [];
-  for (const name of await namesIn(join(folder, "del"))) {
-    const bytes = await readPlain(join(folder, "del", name), MAX_DELETION_BYTES + CHUNK_BYTES);
+  for (const { name, path } of await filesIn(join(folder, "del"))) {
+    const bytes = await readProving(path, MAX_DELETION_BYTES + CHUNK_BYTES);
     if (bytes !== null) del.push({ name, bytes });
   }
   return {
     shown: {
       head,
-      signers: await readPlain(join(folder, "ledger/signers"), MAX_SIGNED_BYTES),
-      entries: await readPlain(join(folder, "ledger/entries"), MAX_ENTRIES_BYTES),
+      signers: await readProving(join(folder, "ledger/signers"), MAX_SIGNED_BYTES),
+      entries: await readProving(join(folder, "ledger/entries"), MAX_ENTRIES_BYTES),
       mail,
       del,
     },
@@ -68,16 +70,30 @@ export async function readMailOf(folder: string, name: string, maxBytes: number)
   return await readPlain(join(folder, "mail", name), maxBytes);
 }
 
-async function namesIn(folder: string): Promise<string[]> {
+/** By name; one that is not UTF-8 is shown as well as can be. */
+async function filesIn(folder: string): Promise<{ name: string; path: Buffer }[]> {
   try {
-    return (await readdir(folder)).sort();
+    const names = await readdir(folder, { encoding: "buffer" });
+    return names
+      .map((name) => ({ name: name.toString("utf8"), path: Buffer.concat([Buffer.from(`${folder}/`), name]) }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return [];
     throw new HostError("FILE", `can't read "${folder}": ${(cause as Error).message}`, { cause });
   }
 }
 
-async function readPlain(path: string, maxBytes: number): Promise<Buffer | null> {
+/** Null for what is not there. */
+async function readProving(path: Buffer | string, maxBytes: number): Promise<Buffer | null> {
+  try {
+    return (await readPlain(path, maxBytes)) ?? ((await exists(path)) ? Buffer.alloc(0) : null);
+  } catch (error) {
+    if (error instanceof FormatError) return Buffer.alloc(0);
+    throw error;
+  }
+}
+
+async function readPlain(path: Buffer | string, maxBytes: number): Promise<Buffer | null> {
   return await withPlain(path, async (file, size) => {
     if (size > maxBytes) {
       throw new FormatError("TOO-LARGE", `"${path}" has ${size} bytes, at most ${maxBytes} are expected`);
@@ -86,7 +102,7 @@ async function readPlain(path: string, maxBytes: number): Promise<Buffer | null>
   });
 }
 
-async function hashPlain(path: string): Promise<{ size: number; digest: string } | null> {
+async function hashPlain(path: Buffer): Promise<{ size: number; digest: string } | null> {
   return await withPlain(path, async (file) => {
     const hash = createHash("sha256");
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
@@ -100,7 +116,10 @@ async function hashPlain(path: string): Promise<{ size: number; digest: string }
 }
 
 /** Opens without following links or waiting for pipes. @returns null for what is not there, or no plain file */
-async function withPlain<T>(path: string, work: (file: FileHandle, size: number) => Promise<T>): Promise<T | null> {
+async function withPlain<T>(
+  path: Buffer | string,
+  work: (file: FileHandle, size: number) => Promise<T>,
+): Promise<T | null> {
   let file: FileHandle;
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

@@ -37,6 +37,11 @@ export function findingsOf({ findings }: AuditResult, isCopy: boolean): Finding[
   return findings.filter(({ code }) => !(code === "STALE" && isCopy));
 }
 
+/** Of a copy: when its head was written there it was late already. That is a finding where a server is asked. */
+function isOld({ findings }: AuditResult): boolean {
+  return findings.some(({ code }) => code === "STALE");
+}
+
 export function printReport(verified: Verified, address: string, isCopy: boolean): string {
   const { result, standing } = verified;
   const { head } = result;
@@ -45,6 +50,11 @@ export function printReport(verified: Verified, address: string, isCopy: boolean
     lines.push(
       `head      of ${localTime(head.time)}, ${head.last.seq} deliveries, ${head.base.seq} of them of no more interest`,
     );
+    if (isCopy && isOld(result)) {
+      lines.push(
+        "          It was older than it had to be when this copy got it: perhaps the server showed an old mailbox.",
+      );
+    }
     const counts = new Map<FileState, number>();
     for (const { state } of deliveriesOf(verified)) counts.set(state, (counts.get(state) ?? 0) + 1);
     const words: [FileState, string][] = [
@@ -86,6 +96,7 @@ export function jsonOf(verified: Verified, address: string, isCopy: boolean): Re
     account: standing.id,
     version: standing.state.version,
     head: result.head,
+    ...(isCopy ? { headWasOld: isOld(result) } : {}),
     findings: findingsOf(result, isCopy),
     acknowledged: result.acknowledged,
     accountError: verified.accountError instanceof Error ? verified.accountError.message : null,

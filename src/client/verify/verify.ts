@@ -193,7 +193,10 @@ class Reader {
     });
     const { path, bytes, files } = await exportBundle(verified, about, file, withFiles);
     const what = about.length === 0 ? "all deliveries" : `${about.length} of the deliveries`;
-    say("shoal", `"${path}" proves ${what}, with ${files} sealed files (${readableBytes(bytes)})`);
+    say(
+      "shoal",
+      `"${path}" proves ${what}, with ${files} sealed ${files === 1 ? "file" : "files"} (${readableBytes(bytes)})`,
+    );
     say(
       "shoal",
       `who has it and the operator's key checks it: shoal verify --bundle FILE --operator KEY --account ${verified.standing.id}`,
