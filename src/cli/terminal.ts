@@ -75,7 +75,7 @@ export function systemErrorInWords(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof HostError) return error;
   const { code = "", path, syscall, message } = error as NodeJS.ErrnoException;
   if (syscall === undefined || !Object.hasOwn(SYSTEM_HINTS, code)) return error;
-  // "EACCES: permission denied, open '/home/alice/x'"
+  // "EACCES: permission denied, open '/etc/x'"
   const why = /^[A-Z]+: ([^,]*), /.exec(message)?.[1] ?? code;
   const full = code === "ENOSPC" || code === "EDQUOT" ? "the disk is full: " : "";
   const where = path === undefined ? "" : ` "${path}"`;

@@ -8,6 +8,7 @@ import { tryExec } from "#host/exec.ts";
 import { MailUser } from "#test/mail-user.ts";
 import { startSshd } from "#test/sshd.ts";
 
+const LOGIN = "sftp -i ~/.config/shoal/default/id_ed25519 alice@fetch.mail.example.org";
 const page = new URL("../../docs/use.md", import.meta.url);
 
 test("what stock tools open is what shoal stores", async () => {
@@ -23,11 +24,11 @@ test("what stock tools open is what shoal stores", async () => {
       command
         .replaceAll("mail/", `${user.mail}/`)
         .replaceAll("0f3c….age", name)
-        .replace("~/.config/shoal/default/id_ed25519", sshd.identityFile)
         .replace(
-          "sftp alice@fetch.mail.example.org",
+          LOGIN,
           `sftp -q -b - -P ${sshd.port} -i ${sshd.identityFile} -o IdentityAgent=none -o UserKnownHostsFile=${sshd.knownHostsFile} ${sshd.user}@127.0.0.1`,
-        );
+        )
+        .replace("~/.config/shoal/default/id_ed25519", sshd.identityFile);
     const typed = (prompt: string): string[] =>
       own(block)
         .split("\n")
@@ -47,7 +48,7 @@ test("what stock tools open is what shoal stores", async () => {
     assert.equal((await user.run(["sync", "--keep"])).status, 0);
     assert.deepEqual(await user.stored(), [byHand]);
 
-    const command = own("sftp alice@fetch.mail.example.org");
+    const command = own(LOGIN);
     const removed = await tryExec("sh", ["-c", `${command} <<'END'\n${own(remove)}\nEND`], { env: user.env });
     assert.equal(removed.status, 0, removed.stderr);
     assert.deepEqual(await readdir(user.mail), []);

@@ -94,7 +94,7 @@ describe("attacks", () => {
 /** What an attack on the disk itself is found to be; `on` gives a path in the account's folder. */
 interface Oddity {
   readonly name: string;
-  apply(on: (path: string) => string, scene: Scene): Promise<unknown>;
+  readonly apply: (on: (path: string) => string, scene: Scene) => Promise<unknown>;
   readonly found: (scene: Scene) => readonly string[];
   /** By a new device; default: the same. */
   readonly fresh?: (scene: Scene) => readonly string[];

@@ -96,7 +96,7 @@ async function readProving(path: Buffer | string, maxBytes: number): Promise<Buf
 async function readPlain(path: Buffer | string, maxBytes: number): Promise<Buffer | null> {
   return await withPlain(path, async (file, size) => {
     if (size > maxBytes) {
-      throw new FormatError("TOO-LARGE", `"${path}" has ${size} bytes, at most ${maxBytes} are expected`);
+      throw new FormatError("TOO-LARGE", `"${String(path)}" has ${size} bytes, at most ${maxBytes} are expected`);
     }
     return await file.readFile();
   });
@@ -126,7 +126,7 @@ async function withPlain<T>(
   } catch (cause) {
     const code = codeOf(cause);
     if (code === "ENOENT" || code === "ELOOP" || code === "ENXIO" || code === "ENOTDIR") return null;
-    throw new HostError("FILE", `can't read "${path}": ${(cause as Error).message}`, { cause });
+    throw new HostError("FILE", `can't read "${String(path)}": ${(cause as Error).message}`, { cause });
   }
   try {
     const { size, isPlain } = await file.stat().then((found) => ({ size: found.size, isPlain: found.isFile() }));

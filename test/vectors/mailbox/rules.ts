@@ -29,7 +29,7 @@ interface Play {
   readonly scene: ReturnType<typeof sceneOf>;
   readonly world: HonestWorld;
   /** The device looks at the folder as it is now, changed for this look only, and finds exactly that. */
-  look(device: string, expected: readonly string[], change?: (folder: Folder) => void, time?: number): void;
+  readonly look: (device: string, expected: readonly string[], change?: (folder: Folder) => void, time?: number) => void;
 }
 
 type RuleCase = readonly [path: string, make: (record: (world: HonestWorld) => Recorder) => Buffer];
