@@ -46,7 +46,13 @@ Example:
   async run(operands, options) {
     noMore(operands);
     const fleet = await readSendingFleet(options);
-    const { current } = await rollDkim(fleet, { now: unixTime(), revoke: options["revoke"] === true });
+    const revoke = options["revoke"] === true;
+    const { current } = await rollDkim(fleet, { now: unixTime(), revoke });
+    if (revoke)
+      say(
+        "shoalctl",
+        `generation ${current - 1} is revoked by its new record: mail that it signed and that is on its way then fails`,
+      );
     say(
       "shoalctl",
       `generation ${current} signs from the next "shoalctl up" on; publish what "shoalctl dkim list" shows before that`,

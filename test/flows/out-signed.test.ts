@@ -356,7 +356,9 @@ test("rolled again at once they would leave mail behind: refused, unless the key
   const again = await shoalctl("dkim", "roll");
   assert.notEqual(again.status, 0);
   assert.match(again.err, /rolled less than 5 days ago/);
-  assert.equal((await shoalctl("dkim", "roll", "--revoke")).status, 0);
+  const revoked = await shoalctl("dkim", "roll", "--revoke");
+  assert.equal(revoked.status, 0, revoked.err);
+  assert.match(revoked.err, /generation [0-9]+ is revoked by its new record/);
   const previous = (await listed()).filter(({ use }) => use === "previous");
   assert.deepEqual(
     previous.map(({ name, txt }) => `${name.split(".", 1)[0]} ${txt}`),

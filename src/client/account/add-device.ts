@@ -98,7 +98,7 @@ function planAdding(ground: Ground, given: readonly Device[], pairing: Pairing |
     });
   }
   const trust = (): void => {
-    say("shoal", "next: on the new device type:");
+    say("shoal", pairing === null ? "next: if the new device has shoal, type there:" : "next: on the new device type:");
     print(`${trustCommand(id)}\n`);
   };
   const kept = state.devices.filter(({ key }) => !given.some((device) => device.key === key));

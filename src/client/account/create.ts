@@ -33,8 +33,9 @@ export const createVerb: Verb = {
 Makes a new account: this computer's key, which fetches and opens mail; the
 master key, which alone changes the account; and a recovery key, which takes
 the account back when the others are lost or stolen. ssh-keygen asks for a
-passphrase of each. The three sign the first state of the account, which the
-operator adds to the server; nobody but you can change it afterwards.
+passphrase of each. Master and recovery key sign the first state of the
+account, which the operator adds to the server; nobody but you can change it
+afterwards.
 
   --master FILE       use this key instead of a new one: a private key, one on
                       a security key (sk-ssh-ed25519), or the .pub file of one
