@@ -130,17 +130,25 @@ test("accepted is delivered or bounced, once", { timeout: 600_000 }, async (cont
   const mails = outMails(4 * mailCount, new Chance(seed));
   const chaos = new Chaos(outChaosPlan(drill), new Chance(seed + 1));
   let isSent = false;
+  let [answered, taken] = [0, 0];
   const sending = sendAll(mails, {
     count: mailCount,
-    goesOn: () => chaos.missing.length > 0 && !context.signal.aborted,
+    goesOn: () => (chaos.missing.length > 0 || taken <= mailCount / 4) && !context.signal.aborted,
     atOnce: 6,
     seconds: spreadSeconds,
-    send: ({ verb, to, message }) => send([verb, ...to].join(" "), message),
+    async send({ verb, to, message }) {
+      const said = await send([verb, ...to].join(" "), message);
+      answered += 1;
+      if (said.status === 0) taken += 1;
+      return said;
+    },
   }).finally(() => {
     isSent = true;
     say("all mails are sent");
   });
-  const blows = chaos.run(() => isSent || context.signal.aborted);
+  // What is sent behind the last blow makes sure that there is something to tell.
+  const isStruck = (): boolean => answered >= mailCount && chaos.missing.length === 0;
+  const blows = chaos.run(() => isSent || isStruck() || context.signal.aborted);
   for (const result of await Promise.allSettled([sending, blows]))
     if (result.status === "rejected") throw result.reason;
   for (const [kind, times] of chaos.counts) say(`${String(times).padStart(4)} ${kind}`);
@@ -168,6 +176,7 @@ test("accepted is delivered or bounced, once", { timeout: 600_000 }, async (cont
     fates.set(mail, own);
     for (const fate of own.values()) counts.set(fate, (counts.get(fate) ?? 0) + 1);
   }
+  for (const [text, times] of reasonsOf(answers.values())) say(`${String(times).padStart(4)} refused: ${text}`);
   const [trusted, untrusted] = [await inbox(stage.exec, post), await inbox(stage.exec, exim)];
   const arrivals = new Map([
     [people.trusted, trusted],
@@ -189,4 +198,17 @@ test("accepted is delivered or bounced, once", { timeout: 600_000 }, async (cont
 
 function since(start: number): string {
   return ((performance.now() - start) / 1000).toFixed(1);
+}
+
+/** What those heard whose mail was not taken, and how many of them. */
+function reasonsOf(said: Iterable<Said>): Map<string, number> {
+  const reasons = new Map<string, number>();
+  for (const { status, out, err } of said) {
+    const text = `${err}${out}`
+      .split("\n", 2)
+      .join(" / ")
+      .replaceAll(/[0-9]+/g, "N");
+    if (status !== 0) reasons.set(text, (reasons.get(text) ?? 0) + 1);
+  }
+  return reasons;
 }
