@@ -160,7 +160,12 @@ async function waitUntilReady(
 }
 
 /** Services whose process is not there or began less than `seconds` ago (sv(8)). */
-async function youngerThan(seconds: number, network: string, machine: string, services: readonly ServiceSpec[]) {
+async function youngerThan(
+  seconds: number,
+  network: string,
+  machine: string,
+  services: readonly ServiceSpec[],
+): Promise<ServiceSpec[]> {
   const ask = ["sv", "status", ...services.map(({ name }) => `/etc/service/${name}`)];
   const lines = (await execInCell(network, machine, ask)).stdout.toString("utf8").split("\n");
   return services.filter((_, index) => {
@@ -169,7 +174,12 @@ async function youngerThan(seconds: number, network: string, machine: string, se
   });
 }
 
-async function neverReady(network: string, machine: string, { name, listens }: ServiceSpec, seconds: number) {
+async function neverReady(
+  network: string,
+  machine: string,
+  { name, listens }: ServiceSpec,
+  seconds: number,
+): Promise<HostError> {
   const logs = await execInCell(network, machine, ["tail", "-n", "10", `${logFolder}/${name}/current`]);
   return new HostError("TIMEOUT", `machine "${machine}": ${name} does not listen on ${listens} after ${seconds} s`, {
     hint: `its last log lines:\n${logs.stdout.toString("utf8")}`,
