@@ -395,3 +395,12 @@ describe("shoal watch", () => {
     }
   });
 });
+
+test("an account that waits for the operator, and an outbox in which nothing waits, are said to be that", async () => {
+  const other = await machines.computer("other");
+  await ok(other, "account", "create", "bob@example.org", ...machines.options, "--recovery", other.path("usb"));
+  const { status, stdout } = await other.run(["doctor"]);
+  assert.notEqual(status, 0);
+  assert.match(stdout, /ILL +known +account [A-Za-z0-9_-]{22}, made here, is not on the server yet/);
+  assert.match((await ok(other, "outbox")).stderr, /the outbox is empty/);
+});
