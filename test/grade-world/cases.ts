@@ -257,6 +257,8 @@ export class Cases {
     const strange = Array.from({ length: 30 }, (_, index) => `${4 + index} ${index} ${index} ${"ab".repeat(32)}`);
     const others = Array.from({ length: 100 }, (_, index) => `3 1 1 ${index.toString(16).padStart(64, "0")}`);
     await this.#signed("many", selfSigned, [...strange, ...others, tlsaData(3, 1, 1, selfSigned)], bound);
+    const hundred = [...strange, ...others.slice(0, 69), tlsaData(3, 1, 1, selfSigned)];
+    await this.#signed("hundred", selfSigned, hundred, bound);
     const tooMany = Array.from({ length: 1000 }, (_, index) => `3 1 1 ${index.toString(16).padStart(64, "0")}`);
     await this.#signed("too-many", good, [...tooMany, tlsaData(3, 1, 1, good)], "tls-problem @ dnssec-invalid MX");
     await this.#signed(

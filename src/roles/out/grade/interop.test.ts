@@ -46,8 +46,11 @@ test("Postfix is a server like others", async () => {
   );
 });
 
-/** Servers that we judge more strictly, each for a reason; and domains with several servers, of which it looks at one. */
-const ours = new Set(["leaky", "disowned", "partly", "two"].map((label) => `${label}.signed.example`));
+/**
+ * Servers that we judge more strictly, each for a reason; domains with several servers, of which it looks at one; and
+ * one with 131 records, of which Postfix reads 100, whichever the resolver put first.
+ */
+const ours = new Set(["leaky", "disowned", "partly", "two", "many"].map((label) => `${label}.signed.example`));
 
 test("posttls-finger finds the same servers bound by DANE", async () => {
   const domains = [...cases.expected.keys()].filter((name) => name.endsWith(".signed.example") && !ours.has(name));
