@@ -83,8 +83,8 @@ export type PolicyCode =
   | "UNAUTHORIZED"
   | "USAGE";
 
-/** The machine failed; a retry may help. */
-export type HostCode = "AUTH" | "BUSY" | "DISK" | "EXEC" | "FILE" | "FULL" | "NETWORK" | "TIMEOUT";
+/** The machine failed; a retry may help. AUTH: no key can be used here; LOGIN: the other side takes none of them. */
+export type HostCode = "AUTH" | "BUSY" | "DISK" | "EXEC" | "FILE" | "FULL" | "LOGIN" | "NETWORK" | "TIMEOUT";
 
 class CodedError<Code extends string> extends Error {
   readonly code: Code;

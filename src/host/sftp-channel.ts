@@ -13,6 +13,7 @@ import {
   type RequestPart,
   STATUS,
 } from "./sftp-packet.ts";
+import { Patience } from "./sftp-patience.ts";
 import { type SshEnd, type SshOptions, type SshProcess, startSubsystem } from "./ssh.ts";
 import { classifySshEnd } from "./ssh-failure.ts";
 
@@ -36,14 +37,13 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-const IDLE_SECONDS = 120;
-
 export class SftpChannel {
   readonly #process: SshProcess;
   readonly #target: SshOptions;
   readonly #splitter = new PacketSplitter();
   readonly #pending = new Map<number, Pending>();
-  readonly #idleTimer: NodeJS.Timeout;
+  readonly #patience = new Patience();
+  readonly #patienceTimer: NodeJS.Timeout;
   /** Settles, and never rejects, when the subprocess is gone. */
   readonly #gone: Promise<void>;
   #outgoing: Uint8Array[] = [];
@@ -53,7 +53,6 @@ export class SftpChannel {
   #established = false;
   #ending = false;
   #failure: Error | undefined;
-  #lastHeard = performance.now();
   #versionReply: { resolve(): void; reject(error: unknown): void } | undefined;
 
   constructor(target: SshOptions) {
@@ -75,8 +74,8 @@ export class SftpChannel {
       (end) => this.#ended(end),
       (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
     );
-    this.#idleTimer = setInterval(() => this.#checkIdle(), 5000);
-    this.#idleTimer.unref();
+    this.#patienceTimer = setInterval(() => this.#checkPatience(), 5000);
+    this.#patienceTimer.unref();
   }
 
   /** Agrees on version 3. Requests may follow without waiting for it. */
@@ -116,7 +115,7 @@ export class SftpChannel {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { what, expected, maxBytes, resolve, reject });
-      if (this.#pending.size === 1) this.#lastHeard = performance.now();
+      if (this.#pending.size === 1) this.#patience.begin(performance.now());
       this.#send(packet);
     });
   }
@@ -158,7 +157,9 @@ export class SftpChannel {
     while (room && sent < parts.length) {
       const part = parts[sent];
       sent += 1;
-      if (part !== undefined) room = stdin.write(part);
+      if (part === undefined) continue;
+      room = stdin.write(part);
+      this.#patience.sent(part.length);
     }
     stdin.uncork();
     if (sent < parts.length) this.#outgoing = parts.slice(sent);
@@ -168,7 +169,7 @@ export class SftpChannel {
 
   #receive(chunk: Buffer): void {
     if (this.#failure !== undefined) return;
-    this.#lastHeard = performance.now();
+    this.#patience.received(chunk.length, performance.now());
     try {
       for (const packet of this.#splitter.push(chunk)) this.#dispatch(parseReply(packet));
     } catch (error) {
@@ -211,7 +212,7 @@ export class SftpChannel {
   fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    clearInterval(this.#idleTimer);
+    clearInterval(this.#patienceTimer);
     this.#process.kill();
     this.#outgoing = [];
     this.#versionReply?.reject(error);
@@ -219,10 +220,12 @@ export class SftpChannel {
     this.#pending.clear();
   }
 
-  #checkIdle(): void {
-    if (this.#pending.size === 0 || performance.now() - this.#lastHeard < IDLE_SECONDS * 1000) return;
+  #checkPatience(): void {
+    if (this.#pending.size === 0) return;
+    const complaint = this.#patience.complaint(performance.now());
+    if (complaint === undefined) return;
     const hint = "try again; nothing is lost";
-    this.fail(new HostError("TIMEOUT", `"${this.#target.host}" did not answer for ${IDLE_SECONDS} s`, { hint }));
+    this.fail(new HostError("TIMEOUT", `"${this.#target.host}" ${complaint}`, { hint }));
   }
 }
 

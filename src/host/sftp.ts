@@ -63,7 +63,7 @@ export class SftpConnection {
 
   /**
    * Logs in and agrees on version 3.
-   * @throws HostError AUTH, NETWORK, EXEC; VerifyError HOST-KEY, HOST-KEY-UNKNOWN; FormatError SFTP
+   * @throws HostError AUTH, LOGIN, NETWORK, EXEC; VerifyError HOST-KEY, HOST-KEY-UNKNOWN; FormatError SFTP
    */
   static async open(target: SshOptions): Promise<SftpConnection> {
     const connection = new SftpConnection(target);

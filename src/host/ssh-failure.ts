@@ -72,7 +72,7 @@ const rules: readonly Rule[] = [
   {
     pattern: /Permission denied|Too many authentication failures|No supported authentication methods/i,
     make: (where, said) =>
-      new HostError("AUTH", `${where} refused the login: it does not accept any key that was offered`, {
+      new HostError("LOGIN", `${where} refused the login: it does not accept any key that was offered`, {
         cause: new Error(said),
         hint: "give the operator your public key, and check account name and identity file (a key with a passphrase has to be in ssh-agent)",
       }),
@@ -120,7 +120,7 @@ const rules: readonly Rule[] = [
 
 /**
  * The error that a finished `ssh` amounts to: VerifyError HOST-KEY (changed or revoked), HOST-KEY-UNKNOWN; HostError
- * AUTH, NETWORK, EXEC. Never returns null: whoever calls expected the connection to live.
+ * AUTH, LOGIN, NETWORK, EXEC. Never returns null: whoever calls expected the connection to live.
  * @param established the subsystem had answered, so only the connection itself can have failed and what the other
  *   side wrote to standard error proves nothing
  */

@@ -78,7 +78,7 @@ describe("failures are told apart", () => {
 
   test("login refused", async () => {
     const error = await failure({ identityFiles: [join(folder, "stranger")] });
-    assert.equal(error.code, "AUTH");
+    assert.equal(error.code, "LOGIN");
     isNew("refused login", error);
   });
 
@@ -92,7 +92,7 @@ describe("failures are told apart", () => {
   });
 
   test("key with a passphrase and nobody to ask", async () => {
-    assert.equal((await failure({ identityFiles: [join(folder, "locked")] })).code, "AUTH");
+    assert.equal((await failure({ identityFiles: [join(folder, "locked")] })).code, "LOGIN");
   });
 
   test("wrong passphrase", async () => {
@@ -100,7 +100,7 @@ describe("failures are told apart", () => {
     await writeFile(program, '#!/bin/sh\necho "$ANSWER"\n', { mode: 0o755 });
     const askpass = { program, env: { ANSWER: "wrong" } };
     const error = await failure({ identityFiles: [join(folder, "locked")], askpass });
-    assert.equal(error.code, "AUTH");
+    assert.equal(error.code, "LOGIN");
   });
 
   test("connection refused", async () => {

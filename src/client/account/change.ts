@@ -325,8 +325,8 @@ class Change {
 }
 
 function explainRefusal(error: HostError): HostError {
-  if (error.code !== "AUTH") return error;
-  return new HostError("AUTH", error.message, {
+  if (error.code !== "LOGIN") return error;
+  return new HostError("LOGIN", error.message, {
     cause: error,
     hint: "master and recovery keys log in there, once the operator has added the account: shoal account request prints what the operator needs",
   });

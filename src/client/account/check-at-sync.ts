@@ -34,10 +34,8 @@ export function isConnectionFailure(error: unknown): boolean {
 
 /** The error with what is known of the account, if it is a refused login. */
 export async function explainRefusedLogin(error: unknown, profile: Profile, places: Places): Promise<unknown> {
-  // Where ssh had no key to offer, the account says nothing about why.
-  const isRefused = error instanceof HostError && error.code === "AUTH" && error.message.includes("refused the login");
-  if (!isRefused) return error;
+  if (!(error instanceof HostError && error.code === "LOGIN")) return error;
   const known = await new AccountMemory(places, profile.domain ?? null).load();
   const hint = await whyRefused(known, profile);
-  return hint === undefined ? error : new HostError("AUTH", error.message, { cause: error, hint });
+  return hint === undefined ? error : new HostError("LOGIN", error.message, { cause: error, hint });
 }

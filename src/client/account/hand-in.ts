@@ -52,7 +52,7 @@ export async function waitUntilShown(
 
 /** Errors after which the same may be tried again, or carried to the operator. */
 export function isUnreachable(error: unknown): error is HostError {
-  return error instanceof HostError && (error.code === "NETWORK" || error.code === "AUTH" || error.code === "TIMEOUT");
+  return error instanceof HostError && ["AUTH", "LOGIN", "NETWORK", "TIMEOUT"].includes(error.code);
 }
 
 function pause(milliseconds: number): Promise<void> {

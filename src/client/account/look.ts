@@ -8,7 +8,8 @@ import { SftpConnection } from "#host/sftp.ts";
 import type { Places } from "../places.ts";
 import { type Profile, sshOptionsOf } from "../profile.ts";
 import { fetchBase, keysBase, readShownChain } from "./account-files.ts";
-import { deviceTarget, whyRefused } from "./fetch-login.ts";
+import { explainRefusedLogin } from "./check-at-sync.ts";
+import { deviceTarget } from "./fetch-login.ts";
 import { sayLearned } from "./learned.ts";
 import type { AccountMemory } from "./memory.ts";
 import { chooseSigner, ownerTarget } from "./signer.ts";
@@ -25,13 +26,10 @@ export interface Look {
 /** Looks at where mail is, and remembers what it shows. */
 export async function lookAtFetch(profile: Profile, places: Places, memory: AccountMemory): Promise<Look> {
   return await look(profile.host, async () => {
-    const known = await memory.load();
     const target = await deviceTarget(profile, places, true);
     if (target === null) throw new HostError("AUTH", "no key of this computer can log in there");
     const sftp = await SftpConnection.open(target).catch(async (cause: unknown) => {
-      if (!(cause instanceof HostError && cause.code === "AUTH")) throw cause;
-      const hint = (await whyRefused(known, profile)) ?? cause.hint;
-      throw new HostError("AUTH", cause.message, { cause, hint });
+      throw await explainRefusedLogin(cause, profile, places);
     });
     return await learnFrom(sftp, fetchBase(profile), profile.host, memory);
   });

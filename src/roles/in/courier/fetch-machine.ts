@@ -161,5 +161,5 @@ function leastBusy(lines: readonly Line[]): Line {
 /** What may be well again in a second. A wrong host key or a refused login will not be, and neither will a full disk. */
 function isLostConnection(error: unknown): boolean {
   if (error instanceof SftpStatusError || error instanceof VerifyError || error instanceof FormatError) return false;
-  return error instanceof HostError && error.code !== "AUTH";
+  return error instanceof HostError && error.code !== "AUTH" && error.code !== "LOGIN";
 }
