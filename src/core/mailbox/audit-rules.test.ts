@@ -69,6 +69,17 @@ describe("against what was believed", () => {
     assert.deepEqual(found(world, { ...other, versions: before.versions }, memory), ["FORK"], "memory alone says so");
   });
 
+  test("a version of the account that never was harms no device for longer than it is told", () => {
+    const world = worldWith(1);
+    const lie = headed(world, ({ time, state }) => ({ state: { ...state, version: 1_000_000, accepted: time } }));
+    const { memory, findings } = look(world, lie, null);
+    assert.deepEqual(findings, []);
+    assert.equal(memory.believed?.state.version, 1);
+    world.advance(300);
+    world.publishNow();
+    assert.deepEqual(found(world, world.folder, memory), []);
+  });
+
   test("a base that is not on the chain that was seen is a fork; lines that lead nowhere are a broken ledger", () => {
     const world = worldWith(3);
     const { memory } = look(world, world.folder, null);

@@ -102,7 +102,7 @@ export function audit(input: AuditInput): AuditResult {
   const all = [...found, ...files.findings];
   const { findings: open, acknowledged } = sorted(all, memory);
   const believed = open.every(({ code }) => code === "STALE")
-    ? believe(head, signersTime, files.gone)
+    ? believe(head, input.standing, signersTime, files.gone)
     : memory.believed;
   return {
     findings: open,
@@ -126,9 +126,11 @@ export function audit(input: AuditInput): AuditResult {
   };
 }
 
-function believe({ last, base, time, state }: Head, signersTime: number, gone: readonly number[]): Believed {
-  const { version, hash } = state;
-  return { last, base, headTime: time, state: { version, hash }, signersTime, gone };
+function believe(head: Head, { state, hash }: Standing, signersTime: number, gone: readonly number[]): Believed {
+  const { last, base, time: headTime } = head;
+  // Of a version that is on its way, or never was, only the ledger has spoken so far.
+  const known = head.state.version > state.version ? { version: state.version, hash } : head.state;
+  return { last, base, headTime, state: { version: known.version, hash: known.hash }, signersTime, gone };
 }
 
 function sorted(found: readonly Finding[], memory: AuditMemory): Pick<AuditResult, "findings" | "acknowledged"> {

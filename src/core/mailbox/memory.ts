@@ -16,7 +16,7 @@ export interface Believed {
   readonly last: Point;
   readonly base: Point;
   readonly headTime: number;
-  /** The account state that the head named. */
+  /** The account state that the head named, or the last of the chain if that was older. */
   readonly state: { readonly version: number; readonly hash: string };
   /** Time of the list of signers. */
   readonly signersTime: number;

@@ -410,6 +410,14 @@ export const ruleCases: readonly RuleCase[] = [
     },
     ["STATE-WITHHELD"],
   ),
+  rule("accept/account-state-that-never-was", ({ world, look }) => {
+    look("old", [], (folder) => {
+      reheaded(folder, world, ({ time, state }) => ({ state: { ...state, version: 1_000_000, accepted: time } }));
+    });
+    world.advance(300);
+    world.publishNow();
+    look("old", []);
+  }),
   rule("accept/two-account-states-before-their-head-the-last-for-60-seconds", ({ world, look }) => {
     const { time } = headIn(world.folder);
     newVersion(world, time - 1000);
