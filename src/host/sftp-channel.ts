@@ -139,8 +139,8 @@ export class SftpChannel {
     this.#outgoing.push(...packet);
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    // All requests of one turn leave in one write.
-    process.nextTick(() => {
+    // All requests of one turn leave in one write: each wakes up ssh, sshd and the server.
+    setImmediate(() => {
       this.#flushPlanned = false;
       this.#flush();
     });

@@ -103,7 +103,7 @@ export class AppendConnection<Asker extends { readonly question: AppendQuestion 
     if (asked.length === 0) return;
     if (this.#open.size === 0) this.#heardAt = performance.now();
     if (this.#lines.length === 0) {
-      process.nextTick(() => {
+      setImmediate(() => {
         this.#streams.writable.write(this.#lines.join(""), "latin1");
         this.#lines = [];
       });
