@@ -73,8 +73,8 @@ export function dkimBodyHash(message: Buffer): string {
   return hash.digest("base64");
 }
 
-// BUG: text with bytes above 127 is signed as it is, where RFC 6376 section 5.3 wants it converted first: a server on the way
-// that has to pass it on as 7-bit text breaks both signatures.
+// BUG: attached messages and parts signed by their sender leave with bytes above 127 if they have some, and RFC 6376 section 5.3
+// wants none in what is signed: a server on the way that has to pass it on as 7-bit text breaks both signatures.
 /** @param message the one that `bodyHash` is of */
 export function draftDkim(message: Buffer, bodyHash: string, options: DkimOptions): DkimDraft {
   const { domain, selector, algorithm } = options;

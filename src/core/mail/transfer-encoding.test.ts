@@ -20,7 +20,7 @@ test("quoted-printable: soft line ends, blanks at line ends, and what is wrong",
     ["a=20 \nb", "a \nb"],
     ["a=zzb=4", "a=zzb=4"],
     ["==41", "=A"],
-    ["a\r\nb", "a\nb"],
+    ["a \t\r\nb\r\n", "a\r\nb\r\n"],
     ["\xfc=FC", "\xfc\xfc"],
   ] as const) {
     assert.equal(decoded(text, " Quoted-Printable "), expected, JSON.stringify(text));

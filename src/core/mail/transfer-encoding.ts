@@ -27,7 +27,7 @@ export function decodeLenientBase64(text: string): Buffer {
   return Buffer.concat(pieces);
 }
 
-/** Decodes quoted-printable; an `=` that starts nothing stays, blanks at line ends go. */
+/** Decodes quoted-printable; an `=` that starts nothing stays, blanks at line ends go, and lines end as they do in `bytes`. */
 export function decodeQuotedPrintable(bytes: Buffer): Buffer {
   const out = Buffer.allocUnsafe(bytes.length);
   let length = 0;
@@ -46,7 +46,10 @@ export function decodeQuotedPrintable(bytes: Buffer): Buffer {
       }
       solid = length;
     } else {
-      if (byte === LF) length = solid;
+      if (byte === LF) {
+        length = solid;
+        if (bytes[at - 1] === CR) out[length++] = CR;
+      }
       out[length++] = byte;
       if (byte !== SPACE && byte !== TAB && byte !== CR) solid = length;
     }

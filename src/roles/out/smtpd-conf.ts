@@ -42,7 +42,8 @@ export interface OutSmtpdOptions {
 export function outSmtpdConf(options: OutSmtpdOptions): string {
   const { hostname, domain, inAddresses, ports, trial, address, anywayAddress } = options;
   const { noticesPort, queueHours, warnHours, maxMessageBytes, maxRecipients } = options;
-  // BUG: smtpd sends 8-bit text to servers that don't offer 8BITMIME, where RFC 6152 wants it encoded or sent back. Nearly all take it.
+  // BUG: smtpd sends 8-bit text to servers that don't offer 8BITMIME, where RFC 6152 wants it sent back. We hand it some only in attached
+  // messages and parts signed by their sender, and nearly all servers take it.
   // BUG: in the mail that a notice gives back, lines that begin with a dot and go on lack that dot: smtpd forgets to double it.
   // BUG: smtpd makes envelopes durable and not the contents of messages, so a power cut of the host within seconds of an
   // acceptance can lose that mail. Killed processes lose nothing.

@@ -6,7 +6,9 @@ import * as fc from "fast-check";
 import { FormatError, PolicyError } from "#core/errors.ts";
 import { fieldOf } from "#core/mail/message-fields.ts";
 import { parseMime } from "#core/mail/mime.ts";
+import { decodeTransfer } from "#core/mail/transfer-encoding.ts";
 import { ALICE, countingRandom } from "#test/hostile-submissions/hostile-submissions.ts";
+import { firstEightBit } from "./lines.ts";
 import { type PreparedSubmission, prepareSubmission, type SubmissionOptions } from "./prepare.ts";
 
 function prepare(message: Buffer | string, options: Partial<SubmissionOptions> = {}): PreparedSubmission {
@@ -103,7 +105,7 @@ test("signed parts keep every byte, wherever they stand, and whatever is in them
 });
 
 test("Content-IDs are renamed where they are declared and where they are shown, in every encoding", () => {
-  const html = `<img src="cid:a.1@host.lan"><img src='CID:a.1%40host.lan'>url(cid:a.1@host.lan) cid:a.1@host.land &é`;
+  const html = `<img src="cid:a.1@host.lan"><img src='CID:a.1%40host.lan'>url(cid:a.1@host.lan) cid:a.1@host.land &é\n<p>`;
   const quotedPrintable = html.replaceAll("=", "=3D").replace("é", "=C3=A9").replace("host", "ho=\nst");
   const encodings: [string, string][] = [
     ["8bit", html],
@@ -118,23 +120,58 @@ test("Content-IDs are renamed where they are declared and where they are shown, 
     const id = /Content-ID: <([0-9a-f]{32}@example\.org)>/.exec(message.toString())?.[1] ?? "";
     const [shown] = parts;
     assert.ok(shown !== undefined && id !== "");
-    const decoded =
-      encoding === "8bit"
-        ? shown.body
-        : encoding === "base64"
-          ? Buffer.from(shown.body.toString(), "base64")
-          : Buffer.from(
-              shown.body
-                .toString()
-                .replaceAll("=\r\n", "")
-                .replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
-              "latin1",
-            );
+    const decoded = decodeTransfer(shown.body, encoding === "base64" ? encoding : "quoted-printable");
+    assert.equal(shown.body.includes("=0A"), false, encoding);
     assert.equal(
-      decoded.toString(),
-      `<img src="cid:${id}"><img src='CID:${id}'>url(cid:${id}) cid:a.1@host.land &é`,
+      decoded.toString().replaceAll("\r\n", "\n"),
+      `<img src="cid:${id}"><img src='CID:${id}'>url(cid:${id}) cid:a.1@host.land &é\n<p>`,
       encoding,
     );
+  }
+});
+
+test("8-bit text leaves in 7 bits, and is the same text", () => {
+  const head = "From: alice@example.org\nTo: bob@example.net\nMIME-Version: 1.0\n";
+  const texts: [string, string, string][] = [
+    ["8bit", `Grüße und mehr${" ".repeat(3)}\n.\n..\nFrom here\n${"x".repeat(990)}é\n=3D\t\n\n`, "quoted-printable"],
+    ["binary", "caf\u00e9 on a line by itself\n", "quoted-printable"],
+    ["8bit", "Все люди рождаются свободными\nи равными\n", "base64"],
+    ["8bit", "\u00e9", "base64"],
+    ["8bit", "nothing above 127\n", "7bit"],
+  ];
+  for (const [given, text, expected] of texts) {
+    const type = `Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: ${given}\n\n${text}`;
+    for (const whole of [head + type, `${head}Content-Type: multipart/mixed; boundary=b\n\n--b\n${type}\n--b--\n`]) {
+      const { message } = prepare(whole);
+      assert.equal(firstEightBit(message, 0, message.length), -1, text);
+      const { body, encoding } = parseMime(message).parts[0] ?? assert.fail("no part");
+      assert.equal(encoding || "7bit", expected);
+      const decoded = decodeTransfer(body, expected).toString();
+      const isLast = !whole.includes("--b");
+      const wanted = text.replaceAll("\n", "\r\n");
+      // A message ends with a line end, whatever was handed in.
+      assert.equal(decoded, isLast && !wanted.endsWith("\r\n") ? `${wanted}\r\n` : wanted);
+      assert.equal(prepare(message).message.includes("8bit"), false);
+    }
+  }
+});
+
+test("what must not be touched stays 8-bit, and what is around it says so", () => {
+  const head = "From: alice@example.org\nTo: bob@example.net\nMIME-Version: 1.0\n";
+  const inside = "From: mallory@example.com\nContent-Transfer-Encoding: 8bit\n\nGrüße";
+  const forwarded = `Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\n${inside}`;
+  const signed = `Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße`;
+  const own = `Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nMit freundlichen Grüßen`;
+  const multiparts = [
+    ["mixed", [own, forwarded]],
+    ["signed", [signed, "Content-Type: application/pgp-signature\n\nx"]],
+  ] as const;
+  for (const [kind, parts] of multiparts) {
+    const lines = parts.map((part) => `--b\n${part}\n`).join("");
+    const text = prepare(`${head}Content-Type: multipart/${kind}; boundary=b\n\n${lines}--b--\n`).message.toString();
+    assert.match(text, /^Content-Transfer-Encoding: 8bit\r\n\r\n--/m, "of the multipart");
+    assert.ok(text.includes((kind === "mixed" ? inside : signed).replaceAll("\n", "\r\n")));
+    assert.equal(text.includes("Mit freundlichen Gr=C3=BC=C3=9Fen"), kind === "mixed");
   }
 });
 

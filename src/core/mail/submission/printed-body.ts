@@ -2,8 +2,10 @@
 
 import type { ContentIds } from "./content-ids.ts";
 import { printField } from "./folding.ts";
+import { firstEightBit } from "./lines.ts";
 import { type MediaValue, printMediaValue } from "./media-value.ts";
 import type { Encoding, LeafPart, MultipartPart, Part } from "./structure.ts";
+import { encodeEightBit } from "./transfer-encode.ts";
 
 export interface BodyTools {
   readonly ids: ContentIds;
@@ -16,17 +18,15 @@ export interface PrintedPart {
   /** Fields with their line ends, without the empty line. */
   readonly fields: string;
   readonly body: readonly Buffer[];
+  /** Only what is not to be touched can be. */
+  readonly isEightBit: boolean;
 }
 
 /** @param isRoot whether the fields stand in the header of the message */
 export function printPart(part: LeafPart | MultipartPart, tools: BodyTools, isRoot: boolean): PrintedPart {
   if (part.kind === "leaf") {
-    const { body, encoding } = tools.ids.rewrite(part);
-    const isReceipt = /^message\/(?:global-)?disposition-notification$/.test(part.type.value);
-    return {
-      fields: printHead(part, part.type.parameters, encoding, tools, isRoot),
-      body: [isReceipt ? tools.cleanReceipt(body) : body],
-    };
+    const { body, encoding, isEightBit } = printLeaf(part, tools);
+    return { fields: printHead(part, part.type.parameters, encoding, tools, isRoot), body: [body], isEightBit };
   }
   const boundary = Buffer.from(tools.random(16)).toString("hex");
   const parameters = new Map(part.type.parameters).set("boundary", boundary);
@@ -34,17 +34,36 @@ export function printPart(part: LeafPart | MultipartPart, tools: BodyTools, isRo
   if (start !== undefined && tools.ids.has(start)) parameters.set("start", tools.ids.print(start));
   else parameters.delete("start");
   const body: Buffer[] = [];
+  let isEightBit = false;
   for (const child of part.parts) {
-    body.push(Buffer.from(`--${boundary}\r\n`), ...printChild(child, tools), Buffer.from("\r\n"));
+    const printed = printChild(child, tools);
+    body.push(Buffer.from(`--${boundary}\r\n`), ...printed.body, Buffer.from("\r\n"));
+    isEightBit ||= printed.isEightBit;
   }
   body.push(Buffer.from(`--${boundary}--`));
-  return { fields: printHead(part, parameters, part.isEightBit ? "8bit" : "7bit", tools, isRoot), body };
+  return { fields: printHead(part, parameters, isEightBit ? "8bit" : "7bit", tools, isRoot), body, isEightBit };
 }
 
-function printChild(child: Part, tools: BodyTools): Buffer[] {
-  if (child.kind === "signed") return [child.bytes];
-  const { fields, body } = printPart(child, tools, false);
-  return [Buffer.from(`${fields}\r\n`, "latin1"), ...body];
+/** 8-bit text is encoded, because servers on the way may have to, and that would break our signature (RFC 6376 section 5.3). */
+function printLeaf(
+  part: LeafPart,
+  { ids, cleanReceipt }: BodyTools,
+): { body: Buffer; encoding: Encoding; isEightBit: boolean } {
+  const { body, encoding } = ids.rewrite(part);
+  if (part.type.value.startsWith("message/")) {
+    // What somebody else wrote can't be encoded (RFC 2046 section 5.2.1), and stays as it is.
+    const isReceipt = /^message\/(?:global-)?disposition-notification$/.test(part.type.value);
+    return { body: isReceipt ? cleanReceipt(body) : body, encoding, isEightBit: part.isEightBit };
+  }
+  if (encoding !== "8bit" && encoding !== "binary") return { body, encoding, isEightBit: false };
+  if (firstEightBit(body, 0, body.length) < 0) return { body, encoding: "7bit", isEightBit: false };
+  return { ...encodeEightBit(body), isEightBit: false };
+}
+
+function printChild(child: Part, tools: BodyTools): Pick<PrintedPart, "body" | "isEightBit"> {
+  if (child.kind === "signed") return { body: [child.bytes], isEightBit: child.isEightBit };
+  const { fields, body, isEightBit } = printPart(child, tools, false);
+  return { body: [Buffer.from(`${fields}\r\n`, "latin1"), ...body], isEightBit };
 }
 
 function printHead(

@@ -35,8 +35,6 @@ export interface LeafPart extends EntityHead {
 export interface MultipartPart extends EntityHead {
   readonly kind: "multipart";
   readonly parts: readonly Part[];
-  /** Whether one of its parts is. */
-  readonly isEightBit: boolean;
 }
 
 /** The part of a `multipart/signed` that is signed, with its header: every byte stays. */
@@ -139,7 +137,7 @@ function readPart(
     }
     return readPart(context, header.fields, { start: header.bodyStart, end: range.end }, [...open, boundary], inDigest);
   });
-  return { kind: "multipart", ...head, parts, isEightBit: parts.some(({ isEightBit }) => isEightBit) };
+  return { kind: "multipart", ...head, parts };
 }
 
 /** Other kinds of messages inside, and headers: sent as they are. */

@@ -13,6 +13,15 @@ export function encodeQuotedPrintable(bytes: Buffer): Buffer {
   return Buffer.from(lines.join("\r\n"), "latin1");
 }
 
+/** What any mail server takes: quoted-printable where most of it can be read as it is, else base64, which is shorter then. */
+export function encodeEightBit(bytes: Buffer): { body: Buffer; encoding: "base64" | "quoted-printable" } {
+  let count = 0;
+  for (const byte of bytes) if (byte > 0x7f) count += 1;
+  return count * 6 <= bytes.length
+    ? { body: encodeQuotedPrintable(bytes), encoding: "quoted-printable" }
+    : { body: encodeBase64Lines(bytes), encoding: "base64" };
+}
+
 function encodeLine(line: string): string {
   const encoded = line.replace(/[^\t -<>-~]|[ \t]$/g, (character) => {
     return `=${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
