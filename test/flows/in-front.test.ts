@@ -47,6 +47,7 @@ before(async () => {
   });
   servers = await startFront(
     {
+      domain: "example.org",
       listen: [{ address: "127.0.0.1", port: frontPort }],
       smtpd: { address: "127.0.0.1", port: proxied },
       tls: { certificate: "", key: "" },
@@ -145,6 +146,22 @@ async function smuggle(
   client.close();
   return client;
 }
+
+test("<postmaster> needs no domain, and nobody else is meant by it", async () => {
+  const client = await hello(frontPort, false);
+  assert.match(await client.command("MAIL FROM:<>"), /^250 /);
+  assert.match(await client.command("rcpt to: <PostMaster>"), /^250 /);
+  assert.match(await client.command("DATA"), /^354 /);
+  assert.match(await client.command("Subject: for-postmaster\r\n\r\nx\r\n."), /^250 /);
+  const [text = ""] = await arrived("for-postmaster", 1);
+  assert.match(text, /for <PostMaster@example\.org>/);
+  assert.match(await client.command("MAIL FROM:<>"), /^250 /);
+  assert.match(await client.command("RCPT TO:<postmaster-general>"), /^250 /);
+  assert.match(await client.command("DATA"), /^354 /);
+  assert.match(await client.command("Subject: for-another\r\n\r\nx\r\n."), /^250 /);
+  const [other = ""] = await arrived("for-another", 1);
+  assert.match(other, /for <postmaster-general@(?!example\.org)/);
+});
 
 test("a false end of a message never lets a second one out, nor the first", async () => {
   const attacks = Object.entries(falseEnds).flatMap(([name, end]) =>

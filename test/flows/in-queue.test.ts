@@ -84,6 +84,7 @@ before(async () => {
   await smtpd.run("smtpctl", "pause", "mta");
   servers = await startFront(
     {
+      domain: "example.org",
       listen: [{ address: "127.0.0.1", port: frontPort }],
       smtpd: { address: "127.0.0.1", port: smtpdPort },
       tls: { certificate: "", key: "" },

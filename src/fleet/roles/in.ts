@@ -79,6 +79,7 @@ function configs(view: RoleView): { front: FrontConfigInput; seal: SealConfigInp
   const { limits } = view.fleet;
   return {
     front: {
+      domain: view.fleet.domain,
       listen: [{ address: "0.0.0.0", port: 25 }],
       smtpd: { address: loopback, port: port.smtpd },
       tls: { certificate: "/etc/shoal/tls.crt", key: "/etc/shoal/tls.key" },

@@ -11,6 +11,8 @@ const ipAddress = v.pipe(v.string(), v.ip());
 const endpoint = v.strictObject({ address: ipAddress, port });
 
 const frontSchema = v.strictObject({
+  /** Whose `<postmaster>` is meant where a client names no domain. */
+  domain: v.pipe(v.string(), v.regex(/^[a-z0-9.-]{1,253}$/)),
   /** Where the world connects. */
   listen: v.pipe(v.array(endpoint), v.minLength(1)),
   /** smtpd's `proxy-v2` listener. */

@@ -29,6 +29,7 @@ export async function startFront(
 ): Promise<Server[]> {
   const visitors = new Visitors(config.maxConnections, config.maxConnectionsPerClient);
   const services: SessionServices = {
+    domain: config.domain,
     smtpd: config.smtpd,
     limits: { ...config, maxMistakes: 20, maxHellos: 10 },
     doorway: new Doorway(doorwayWidth, doorwayHoldMilliseconds),

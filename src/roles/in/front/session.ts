@@ -35,6 +35,8 @@ export interface SessionLimits {
 }
 
 export interface SessionServices {
+  /** The domain that mail is taken for. */
+  domain: string;
   smtpd: Endpoint;
   limits: SessionLimits;
   /** Guards smtpd's short listen queue. */
@@ -123,7 +125,8 @@ export class Session {
         return true;
       case "RCPT":
         if (!/^TO:/i.test(command.argument)) await this.#mistake("501 5.5.4 expected RCPT TO:<address>");
-        else await this.#pass(line);
+        // The one address that needs no domain (RFC 5321 section 4.5.1); smtpd would put this machine's name there.
+        else await this.#pass(line.replace(/^(RCPT[ \t]+TO:[ \t]*<postmaster)(?=>)/i, `$1@${this.#services.domain}`));
         return true;
       case "RSET":
         await this.#reset(command);

@@ -28,9 +28,6 @@ export interface Question {
   address: string;
   /** `SIZE=` of the message; null when the sender did not say. */
   declaredBytes: number | null;
-  // BUG: `RCPT TO:<postmaster>` without a domain is refused, although RFC 5321 section 4.5.1 asks for it; with the domain it
-  // is an account like any other.
-
   /** Recipients that get this message already. */
   accepted: readonly ListedAccount[];
 }
