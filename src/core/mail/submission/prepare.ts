@@ -19,6 +19,7 @@ import { NeutralIds, parseMessageIds, printNeutralId } from "./message-ids.ts";
 import { mistake } from "./mistake.ts";
 import { printPart } from "./printed-body.ts";
 import { cleanReceipt } from "./receipt.ts";
+import { checkSignedHeaders } from "./signed-header.ts";
 import { parseStrictDate, printDate } from "./strict-date.ts";
 import { readStrictHeader, type StrictField } from "./strict-header.ts";
 import { readStructure } from "./structure.ts";
@@ -88,6 +89,7 @@ export function prepareSubmission(message: Buffer, options: SubmissionOptions): 
   const recipients = recipientsOf(options.recipients, lists, account.domain, limits);
 
   const root = readStructure(text, header, limits.headerBytes, warnings);
+  checkSignedHeaders(root, identity, warnings);
   const ids = new ContentIds(root, account.domain, options.random);
   for (const id of ids.left) warnings.add("left", `Content-ID ${id}`);
   const tools = { ids, random: options.random, cleanReceipt: (body: Buffer) => cleanReceipt(body, identity, warnings) };

@@ -40,6 +40,8 @@ export interface MultipartPart extends EntityHead {
 /** The part of a `multipart/signed` that is signed, with its header: every byte stays. */
 export interface SignedPart {
   readonly kind: "signed";
+  /** Of its header. */
+  readonly fields: readonly StrictField[];
   readonly bytes: Buffer;
   readonly isEightBit: boolean;
 }
@@ -126,14 +128,14 @@ function readPart(
   if (isSigned && ranges.length !== 2) throw mistake(place, `multipart/signed with ${ranges.length} parts: expected 2`);
   const inDigest = head.type.value === "multipart/digest" ? "message/rfc822" : undefined;
   const parts = ranges.map((range, index): Part => {
-    if (isSigned && index === 0) {
-      const isEightBit = context.hasEightBit && firstEightBit(message, range.start, range.end) >= 0;
-      return { kind: "signed", bytes: message.subarray(range.start, range.end), isEightBit };
-    }
     const header = readStrictHeader(message, range.start, range.end, context.maxHeaderBytes);
     context.partFields += header.fields.length;
     if (context.partFields > MAX_PART_FIELDS) {
       throw mistake({ message, offset: range.start }, `expected at most ${MAX_PART_FIELDS} fields in all parts`);
+    }
+    if (isSigned && index === 0) {
+      const isEightBit = context.hasEightBit && firstEightBit(message, range.start, range.end) >= 0;
+      return { kind: "signed", fields: header.fields, bytes: message.subarray(range.start, range.end), isEightBit };
     }
     return readPart(context, header.fields, { start: header.bodyStart, end: range.end }, [...open, boundary], inDigest);
   });
