@@ -18,6 +18,7 @@ import {
 } from "#core/account/feed.ts";
 import { FeedConnection } from "#host/feed-connection.ts";
 import type { LedgerStatus } from "#roles/ledger/serve.ts";
+import { asUser, seenIn } from "#test/as-user.ts";
 import { PATIENCE_SECONDS } from "#test/until.ts";
 import { root } from "#tools/build.ts";
 
@@ -41,13 +42,16 @@ export type Role = "fetch" | "in" | "keys";
 
 /** A program that can be killed and started again. */
 export class Program {
+  readonly #folder: string;
   readonly #args: readonly string[];
   readonly #uid: number;
   readonly #env: NodeJS.ProcessEnv;
   #child: ChildProcess | null = null;
   log = "";
 
-  constructor(args: readonly string[], uid: number, env: NodeJS.ProcessEnv = {}) {
+  /** @param folder one that the user can reach */
+  constructor(folder: string, args: readonly string[], uid: number, env: NodeJS.ProcessEnv = {}) {
+    this.#folder = folder;
     this.#args = args;
     this.#uid = uid;
     this.#env = env;
@@ -55,9 +59,8 @@ export class Program {
 
   /** Starts it, and waits until it says "ready" unless told not to. */
   async start(wait = true): Promise<void> {
-    const child = spawn(process.execPath, this.#args, {
-      uid: this.#uid,
-      gid: this.#uid,
+    const [command = "", ...args] = asUser(this.#uid, this.#folder, [process.execPath, ...this.#args]);
+    const child = spawn(command, args, {
       stdio: ["ignore", "ignore", "pipe"],
       env: { PATH: process.env["PATH"], ...this.#env },
     });
@@ -110,9 +113,13 @@ export class Programs {
     const fakeSsh = join(this.folder, "ssh.mjs");
     writeFileSync(fakeSsh, FAKE_SSH);
     const program = join(this.folder, "ssh");
-    writeFileSync(program, `#!/bin/sh\nLINKS=${this.#links} exec ${process.execPath} ${fakeSsh} "$@"\n`, {
-      mode: 0o755,
-    });
+    writeFileSync(
+      program,
+      `#!/bin/sh\nLINKS=${this.#links} exec ${seenIn(this.folder, process.execPath)} ${fakeSsh} "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
     this.#makeFolder(join(this.folder, "ledger"), 0o700);
     const ledger = this.#writeConfig("ledger", {
       domain: DOMAIN,
@@ -131,13 +138,13 @@ export class Programs {
         };
       }),
     });
-    this.ledger = new Program([join(root, "src/roles/ledger/main.ts"), "serve", ledger], NOBODY);
+    this.ledger = new Program(this.folder, [join(root, "src/roles/ledger/main.ts"), "serve", ledger], NOBODY);
     for (const role of roles) this.machines.set(role, this.#machine(role));
     const keys = this.#writeConfig("keys", {
       folder: this.path("keys", "srv"),
       socket: join(this.#links, "keys.keys"),
     });
-    this.keys = new Program([join(root, "src/roles/keys/main.ts"), "serve", keys], NOBODY);
+    this.keys = new Program(this.folder, [join(root, "src/roles/keys/main.ts"), "serve", keys], NOBODY);
   }
 
   /** A path on a machine. */
@@ -192,7 +199,7 @@ export class Programs {
       proc: this.path(role, "proc"),
     });
     const args = [join(root, "src/roles/accept/main.ts"), "serve", config];
-    return new Program(args, role === "in" ? NOBODY : 0);
+    return new Program(this.folder, args, role === "in" ? NOBODY : 0);
   }
 
   /** Connects as the ledger would, or as shoal-keys' ledger. */
@@ -223,7 +230,8 @@ export class Programs {
     const config = join(this.folder, role === undefined ? "ledger.json" : `accept-${role}.json`);
     const main = join(root, `src/roles/${program}/main.ts`);
     const uid = program === "ledger" ? NOBODY : 0;
-    const child = spawn(process.execPath, [main, verb, config], { uid, gid: uid, stdio: "pipe" });
+    const [command = "", ...args] = asUser(uid, this.folder, [process.execPath, main, verb, config]);
+    const child = spawn(command, args, { stdio: "pipe" });
     child.stdin.on("error", (error: NodeJS.ErrnoException) => assert.equal(error.code, "EPIPE"));
     child.stdin.end(Buffer.concat([Buffer.from(`${FEED_HELLO}\n`), ...frames.map(printFrame)]));
     const [stdout, stderr, status] = await Promise.all([

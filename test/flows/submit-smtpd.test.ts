@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SubmitConfigInput } from "#roles/out/config.ts";
+import { asUser } from "#test/as-user.ts";
 import { freePort } from "#test/sshd.ts";
 import { type FakeSmtpd, startFakeSmtpd } from "#test/submit/fake-smtpd.ts";
 import { type SshStage, startSubmitSshd } from "#test/submit/ssh-stage.ts";
@@ -66,9 +67,8 @@ after(async () => {
 });
 
 async function startProgram(path = join(folder, "shoal-submit.mjs")): Promise<void> {
-  const child = spawn(process.execPath, [path, "serve", join(folder, "submit.json")], {
-    uid: USER,
-    gid: USER,
+  const [command = "", ...args] = asUser(USER, folder, [process.execPath, path, "serve", join(folder, "submit.json")]);
+  const child = spawn(command, args, {
     stdio: ["ignore", "ignore", "pipe"],
   });
   program = child;
@@ -102,13 +102,20 @@ function residentBytes(pid: number | undefined, field: "VmHWM" | "VmRSS"): numbe
 
 test("what OpenSMTPD accepts arrives, whatever is in it", async () => {
   const text = "\n.\n..\n.x\nFrom me\nüml\n";
-  const eightBit = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n";
-  const message = mail.replace("Subject: hi\n\nhello\n", `Subject: dots\n${eightBit}${text}`);
-  const sent = await ssh.ssh([], message);
-  assert.equal(sent.status, 0, JSON.stringify(sent));
-  assert.equal(await arrives("dots"), 1);
-  const arrived = world.taken.find(({ message: bytes }) => bytes.includes("Subject: dots"));
-  assert.ok(arrived?.message.toString().endsWith(text.replaceAll("\n", "\r\n")));
+  // What somebody else wrote stays 8-bit.
+  for (const [type, expected] of [
+    ["text/plain; charset=utf-8", text.replace("ü", "=C3=BC")],
+    ["message/rfc822", text],
+  ] as const) {
+    const subject = type.replace(/;.*/, "");
+    const eightBit = `MIME-Version: 1.0\nContent-Type: ${type}\nContent-Transfer-Encoding: 8bit\n`;
+    const message = mail.replace("Subject: hi\n\nhello\n", `Subject: ${subject}\n${eightBit}${text}`);
+    const sent = await ssh.ssh([], message);
+    assert.equal(sent.status, 0, JSON.stringify(sent));
+    assert.equal(await arrives(subject), 1);
+    const arrived = world.taken.find(({ message: bytes }) => bytes.includes(`Subject: ${subject}`));
+    assert.ok(arrived?.message.toString().endsWith(expected.replaceAll("\n", "\r\n")), type);
+  }
 });
 
 test("what OpenSMTPD refuses is told in its words, and nothing stays there", async () => {

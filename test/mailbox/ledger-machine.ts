@@ -34,6 +34,7 @@ import type { MailboxesStatus } from "#roles/ledger/mailboxes/service.ts";
 import type { SignerReport } from "#roles/ledger/mailboxes/signer.ts";
 import { Operator } from "#test/accounts/operator.ts";
 import { NOBODY, Program } from "#test/accounts/programs.ts";
+import { asUser } from "#test/as-user.ts";
 import { Owner } from "#test/owner.ts";
 import { startSshd, type TestSshd } from "#test/sshd.ts";
 import { root } from "#tools/build.ts";
@@ -85,7 +86,7 @@ export class LedgerMachine {
     this.folder = folder;
     this.#isMounted = isMounted;
     const args = ["--import", join(folder, "clock.mjs"), join(root, "src/roles/ledger/main.ts"), "serve", config];
-    this.program = new Program(args, NOBODY, { SHIFT: join(folder, "shift") });
+    this.program = new Program(folder, args, NOBODY, { SHIFT: join(folder, "shift") });
   }
 
   static async start(options: LedgerMachineOptions = {}): Promise<LedgerMachine> {
@@ -178,7 +179,9 @@ export class LedgerMachine {
     verb: string,
     input: Buffer | string = "",
   ): Promise<{ status: number | null; stdout: string; stderr: string }> {
-    return await run(process.execPath, [join(root, "src/roles/ledger/main.ts"), verb, this.config], input, NOBODY);
+    const program = [process.execPath, join(root, "src/roles/ledger/main.ts"), verb, this.config];
+    const [command = "", ...args] = asUser(NOBODY, this.folder, program);
+    return await run(command, args, input);
   }
 
   async status(): Promise<MailboxesStatus> {
@@ -275,9 +278,8 @@ async function run(
   command: string,
   args: readonly string[],
   input: Buffer | string = "",
-  uid = 0,
 ): Promise<{ status: number | null; stdout: string; stderr: string }> {
-  const child = spawn(command, args, { uid, gid: uid, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   const [stdout, stderr, status] = await Promise.all([

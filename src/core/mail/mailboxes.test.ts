@@ -33,6 +33,13 @@ test("reads names and addresses in all the ways they are written", () => {
       [["admin@bank.example <admin@bank.example>,", "evil@x"]],
     ],
     ["<a@b>", [["", "a@b"]]],
+    [
+      '<a@b(c>)>, <(x) "d>"@e >',
+      [
+        ["", "a@b"],
+        ["", '"d>"@e'],
+      ],
+    ],
     ["Ada <", [["Ada", ""]]],
     ['"open <a@b>, x', [["", "open <a@b>, x"]]],
     ["", []],

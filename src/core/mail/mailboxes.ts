@@ -56,7 +56,7 @@ class Scanner {
       if (character === "," || character === ";") end = true;
       else if (character === ":" && address === undefined) words = [];
       else if (character === '"') words.push(this.#until('"'));
-      else if (character === "<") address = this.#until(">").trim();
+      else if (character === "<") address = this.#inAngles();
       else if (character === "(") comment = this.#comment();
       else words.push(character);
     }
@@ -66,6 +66,19 @@ class Scanner {
       .trim();
     if (address !== undefined) return { name: decodeEncodedWords(phrase), address: decodeUnlabelledText(address) };
     return { name: decodeEncodedWords(comment.trim()), address: decodeUnlabelledText(phrase) };
+  }
+
+  /** Without comments; a bracket that is quoted is no end. */
+  #inAngles(): string {
+    const characters: string[] = [];
+    while (!this.atEnd) {
+      const character = this.#text.charAt(this.#at++);
+      if (character === ">") break;
+      if (character === "(") this.#comment();
+      else if (character === '"') characters.push(`"${this.#until('"')}"`);
+      else characters.push(character === "\\" ? this.#text.charAt(this.#at++) : character);
+    }
+    return characters.join("").trim();
   }
 
   /** The text up to an end mark, backslashes taken away; all of it if the mark is missing. */
