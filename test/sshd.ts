@@ -39,6 +39,13 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** OpenSSH 9.8 and later turn addresses away from which logins have failed, as they do in tests. */
+async function withoutPenalties(): Promise<string[]> {
+  const { stderr } = await exec("ssh", ["-V"]);
+  const version = /OpenSSH_([0-9]+\.[0-9]+)/.exec(stderr)?.[1];
+  return Number(version) >= 9.8 ? ["PerSourcePenalties no"] : [];
+}
+
 /**
  * @param config further lines of `sshd_config`, which win over ours
  * @param subsystem without it the server has no SFTP
@@ -71,6 +78,7 @@ export async function startSshd(
     "PasswordAuthentication no",
     "KbdInteractiveAuthentication no",
     "MaxStartups 100",
+    ...(await withoutPenalties()),
     subsystem ? "Subsystem sftp internal-sftp" : "",
   ];
   await writeFile(path("sshd_config"), `${lines.join("\n")}\n`);
