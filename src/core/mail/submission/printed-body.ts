@@ -49,14 +49,14 @@ function printLeaf(
   part: LeafPart,
   { ids, cleanReceipt }: BodyTools,
 ): { body: Buffer; encoding: Encoding; isEightBit: boolean } {
-  const { body, encoding } = ids.rewrite(part);
-  if (part.type.value.startsWith("message/")) {
-    // What somebody else wrote can't be encoded (RFC 2046 section 5.2.1), and stays as it is.
-    const isReceipt = /^message\/(?:global-)?disposition-notification$/.test(part.type.value);
-    return { body: isReceipt ? cleanReceipt(body) : body, encoding, isEightBit: part.isEightBit };
-  }
-  if (encoding !== "8bit" && encoding !== "binary") return { body, encoding, isEightBit: false };
-  if (firstEightBit(body, 0, body.length) < 0) return { body, encoding: "7bit", isEightBit: false };
+  const { body: text, encoding } = ids.rewrite(part);
+  const isReceipt = /^message\/(?:global-)?disposition-notification$/.test(part.type.value);
+  const body = isReceipt ? cleanReceipt(text) : text;
+  const isEightBit = part.isEightBit && firstEightBit(body, 0, body.length) >= 0;
+  const isPlain = encoding === "8bit" || encoding === "binary";
+  if (isPlain && !isEightBit) return { body, encoding: "7bit", isEightBit };
+  // What somebody else wrote can't be encoded (RFC 2046 section 5.2.1).
+  if (!isPlain || part.type.value.startsWith("message/")) return { body, encoding, isEightBit };
   return { ...encodeEightBit(body), isEightBit: false };
 }
 
