@@ -56,6 +56,21 @@ if (process.argv[2] === "run") {
     assert.deepEqual(run("go", "account"), [1, "", ""]);
   });
 
+  test("an account's id that begins with a dash is no option", () => {
+    const id = "-Lq0X_6nngKhi-wlYcpQKw";
+    const other = "--q0X_6nngKhi-wlYcpQKw";
+    for (const each of [id, other]) {
+      assert.deepEqual(run("go", each), [1, "", ""]);
+      assert.deepEqual(run("go", "--", each), [1, "", ""]);
+      assert.deepEqual(run("go", each, "--", "a", each), [3, "", ""]);
+      assert.deepEqual(run("account", "make", each, "a", "--size", "2"), [22, "", ""]);
+      assert.deepEqual(run("account", "make", "--size", each, "a"), [30, "", ""]);
+      assert.deepEqual(run("account", "make", `--size=${each}`, "a"), [30, "", ""]);
+    }
+    assert.match(run("go", "-Lq0X_6nngKhi-wlYcpQK")[2], /Unknown option '-L'/);
+    assert.match(run("account", "make", "--size", "-2")[2], /ambiguous/);
+  });
+
   test("each level has its help", () => {
     for (const [argv, status, text] of [
       [[], 64, "tool help\n"],

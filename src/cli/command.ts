@@ -1,6 +1,7 @@
 /** A program is a table of verbs. Help is written by hand; options are parsed strictly by `node:util`. */
 
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { isChainId } from "#core/account/chain-id.ts";
 import { PolicyError } from "#core/errors.ts";
 import { EXIT, exitStatusOf } from "#host/exit.ts";
 import { complain, mindOutput, print, systemErrorInWords } from "./terminal.ts";
@@ -73,10 +74,11 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
   }
   if (page.takesAll === true && next !== "--help") return await page.run(rest, {});
   let parsed: { values: OptionValues; positionals: string[] };
+  const options: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" }, ...page.options };
   try {
     parsed = parseArgs({
-      args: rest,
-      options: { help: { type: "boolean", short: "h" }, ...page.options },
+      args: withDashedIds(rest, options),
+      options,
       allowPositionals: true,
       strict: true,
     });
@@ -89,6 +91,20 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
     return EXIT.ok;
   }
   return await page.run(parsed.positionals, parsed.values);
+}
+
+/** One account in 64 has an id that begins with a dash: it is no option, wherever it stands. */
+function withDashedIds(words: readonly string[], options: ParseArgsOptionsConfig): string[] {
+  const end = words.includes("--") ? words.indexOf("--") : words.length;
+  const kept: string[] = [];
+  const ids: string[] = [];
+  for (const word of words.slice(0, end)) {
+    const before = kept.at(-1) ?? "";
+    if (!word.startsWith("-") || !isChainId(word) || Object.hasOwn(options, word.slice(2))) kept.push(word);
+    else if (before.startsWith("--") && options[before.slice(2)]?.type === "string") kept.push(`${kept.pop()}=${word}`);
+    else ids.push(word);
+  }
+  return [...kept, "--", ...ids, ...words.slice(end + 1)];
 }
 
 const MAX_NAMED_VERBS = 12;

@@ -5,7 +5,7 @@ import type { Learned } from "./memory.ts";
 
 /** The command line that pins an account. */
 export function trustCommand(id: string): string {
-  return `shoal account trust ${id.startsWith("-") ? "-- " : ""}${id}`;
+  return `shoal account trust ${id}`;
 }
 
 /** Says once what a chain that a machine showed has brought. */

@@ -28,7 +28,7 @@ Example:
     const [id, more] = operands;
     if (id === undefined || more !== undefined || !isChainId(id)) {
       throw new PolicyError("USAGE", "expected one account id, 22 characters", {
-        hint: '"shoal account show" shows it on a computer that has it; one that begins with "-" goes behind "--"',
+        hint: '"shoal account show" shows it on a computer that has it',
       });
     }
     const { profile, places } = await loadProfile(String(options["profile"] ?? DEFAULT_PROFILE));
