@@ -104,6 +104,7 @@ function withDashedIds(words: readonly string[], options: ParseArgsOptionsConfig
     else if (before.startsWith("--") && options[before.slice(2)]?.type === "string") kept.push(`${kept.pop()}=${word}`);
     else ids.push(word);
   }
+  if (ids.length === 0) return [...kept, ...words.slice(end)];
   return [...kept, "--", ...ids, ...words.slice(end + 1)];
 }
 
