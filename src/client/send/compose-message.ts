@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { printField, printPieces } from "#core/mail/submission/folding.ts";
 import { MAX_LINE_BYTES } from "#core/mail/submission/lines.ts";
-import { encodeBase64Lines, encodeQuotedPrintable } from "#core/mail/submission/transfer-encode.ts";
+import { encodeBase64Lines, encodeBody } from "#core/mail/submission/transfer-encode.ts";
 import { type Correspondent, printCorrespondent } from "./correspondent.ts";
 import { encodeParameter, encodeText } from "./encode-words.ts";
 import { mediaTypeOf } from "./media-types.ts";
@@ -81,11 +81,8 @@ function encodeTextBody(bytes: Buffer): { encoding: string; encoded: Buffer } {
   if (/^[\t\r\n -~]*$/.test(text) && text.split("\r\n").every(({ length }) => length <= MAX_LINE_BYTES)) {
     return { encoding: "7bit", encoded: bytes };
   }
-  const printable = encodeQuotedPrintable(bytes);
-  const base64 = Buffer.concat([encodeBase64Lines(bytes), Buffer.from("\r\n")]);
-  return printable.length <= base64.length
-    ? { encoding: "quoted-printable", encoded: printable }
-    : { encoding: "base64", encoded: base64 };
+  const { body, encoding } = encodeBody(bytes);
+  return { encoding, encoded: encoding === "base64" ? Buffer.concat([body, Buffer.from("\r\n")]) : body };
 }
 
 function attachmentPart({ name, content }: Attachment): Buffer {

@@ -447,5 +447,8 @@ test("huge and twisted messages take a bounded time", () => {
   const parts = `Content-Type: multipart/mixed; boundary=b\n\n${fields.repeat(900)}--b--\n`;
   assert.throws(() => prepare(head + parts), /at most 10000 fields in all parts/);
   prepare(`${head}Content-Type: text/plain\n\n${"--\n".repeat(500_000)}`);
+  const eightBit = `${head}Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n`;
+  const escaped = `${eightBit}${`é${"=".repeat(70)}\n`.repeat(470_000)}`;
+  assert.throws(() => prepare(escaped), /expected at most 36700160/);
   assert.ok(performance.now() - start < 4000, `${performance.now() - start} ms`);
 });

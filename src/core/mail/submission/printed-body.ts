@@ -5,7 +5,7 @@ import { printField } from "./folding.ts";
 import { firstEightBit } from "./lines.ts";
 import { type MediaValue, printMediaValue } from "./media-value.ts";
 import type { Encoding, LeafPart, MultipartPart, Part } from "./structure.ts";
-import { encodeEightBit } from "./transfer-encode.ts";
+import { encodeBody } from "./transfer-encode.ts";
 
 export interface BodyTools {
   readonly ids: ContentIds;
@@ -57,7 +57,7 @@ function printLeaf(
   if (isPlain && !isEightBit) return { body, encoding: "7bit", isEightBit };
   // What somebody else wrote can't be encoded (RFC 2046 section 5.2.1).
   if (!isPlain || part.type.value.startsWith("message/")) return { body, encoding, isEightBit };
-  return { ...encodeEightBit(body), isEightBit: false };
+  return { ...encodeBody(body), isEightBit: false };
 }
 
 function printChild(child: Part, tools: BodyTools): Pick<PrintedPart, "body" | "isEightBit"> {
