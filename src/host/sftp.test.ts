@@ -201,6 +201,38 @@ process.stdin.on("end", () => process.exit(0));
     });
   }
 
+  const slow: Record<string, [string, RegExp]> = {
+    "an answer that does not come": ["return undefined;", /^"liar\.example" did not answer for 120 s$/],
+    "an answer that trickles": [
+      `process.stdout.write(hex("0003ffff 66")); setInterval(() => process.stdout.write("x"), 5);`,
+      /^"liar\.example" took 10 minutes for [0-9]+ bytes$/,
+    ],
+  };
+  for (const [name, [answer, message]] of Object.entries(slow)) {
+    test(`${name}: not waited for without end`, async (context) => {
+      // The clock goes ten seconds ahead in a tenth of one.
+      context.mock.timers.enable({ apis: ["setInterval"] });
+      let now = performance.now();
+      context.mock.method(performance, "now", () => now);
+      const sftp = await liar(name, answer);
+      const failures: unknown[] = [];
+      sftp.open("x", OPEN.read).catch((error: unknown) => failures.push(error));
+      const started = now;
+      while (failures.length === 0 && now - started < 3_600_000) {
+        now += 10_000;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        context.mock.timers.tick(5000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const [failure] = failures;
+      assert(failure instanceof HostError);
+      assert.equal(failure.code, "TIMEOUT");
+      assert.match(failure.message, message);
+      assert.ok(now - started <= 620_000);
+      await assert.rejects(sftp.remove("y"), { code: "TIMEOUT" });
+    });
+  }
+
   const handle = `if (type === 3 || type === 11) return "0000000a 66" + id + "00000001 41";`;
   const names: Record<string, string> = {
     "four billion names": `return "00000009 68" + id + "ffffffff";`,
